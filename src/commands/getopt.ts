@@ -1,0 +1,139 @@
+/**
+ * Command lines in the manner of getopt(3), read by commander: one-letter options,
+ * in the order they were typed, up to the first operand.
+ *
+ * Every tool of Posthorn accepts its options as Postfix's tool does, and prints what
+ * getopt and the tool print when it cannot: `prog: invalid option -- 'z'`, then
+ * `prog: fatal: usage: …`. A tool's main function returns its exit status and throws
+ * CommandExit to end early, so that tests call it without a child process.
+ *
+ * @module
+ */
+import { Command, CommanderError, Option } from 'commander'
+
+/** One option as typed: its letter, and its value when the letter takes one. */
+export type TypedOption = readonly [letter: string, value?: string]
+
+/** A command line taken apart: options in order of appearance, then the operands. */
+export type CommandLine = { readonly options: readonly TypedOption[]; readonly operands: readonly string[] }
+
+/** Ends a command: `text` (if any) goes to standard error, whole lines; then the process ends with `exitCode`. */
+export class CommandExit extends Error {
+  readonly exitCode: number
+
+  constructor(text: string, exitCode: number) {
+    super(text)
+    this.name = 'CommandExit'
+    this.exitCode = exitCode
+  }
+}
+
+/** An option that the command does not know, or that lacks its value; `message` is getopt's line without a newline. */
+export class GetoptError extends Error {
+  override readonly name = 'GetoptError'
+}
+
+/**
+ * Takes a command line apart. Options stop at the first operand or at `--`.
+ *
+ * @param program Name for error texts.
+ * @param spec Option letters as for getopt: `c:d:fv`; a colon follows a letter that takes a value.
+ * @param argv Arguments, without the program name.
+ * @throws {GetoptError} When an option is unknown or lacks its value.
+ */
+export function parseCommandLine(program: string, spec: string, argv: readonly string[]): CommandLine {
+  const options: TypedOption[] = []
+  const command = quietCommand(program)
+  for (const [, letter = '', colon = ''] of spec.matchAll(/([^:])(:?)/g)) {
+    command.addOption(new Option(colon === '' ? `-${letter}` : `-${letter} <value>`))
+    command.on(`option:${letter}`, (value: string | null) => {
+      options.push(colon === '' ? [letter] : [letter, value ?? ''])
+    })
+  }
+  try {
+    command.parse([...argv], { from: 'user' })
+  } catch (error) {
+    if (error instanceof CommanderError) throw new GetoptError(getoptText(program, error))
+    throw error
+  }
+  refuseDashOperand(program, argv, command.args)
+  return { options, operands: command.args }
+}
+
+/**
+ * Like parseCommandLine(), but an error ends the command as Postfix's tools end: getopt's line, then the usage.
+ *
+ * @param usage Text after `fatal: `, such as `usage: postqueue -f | …`.
+ * @throws {CommandExit}
+ */
+export function parseOrUsage(
+  program: string, spec: string, argv: readonly string[], failure: { readonly usage: string; readonly exitCode: number },
+): CommandLine {
+  try {
+    return parseCommandLine(program, spec, argv)
+  } catch (error) {
+    if (!(error instanceof GetoptError)) throw error
+    throw new CommandExit(`${error.message}\n${program}: fatal: ${failure.usage}`, failure.exitCode)
+  }
+}
+
+/**
+ * Ends the command with `program: fatal: text`.
+ *
+ * @throws {CommandExit} Always.
+ */
+export function fatal(program: string, text: string, exitCode = 1): never {
+  throw new CommandExit(`${program}: fatal: ${text}`, exitCode)
+}
+
+/** Writes `program: warning: text` to standard error. */
+export function warn(program: string, text: string): void {
+  process.stderr.write(`${program}: warning: ${text}\n`)
+}
+
+/**
+ * Runs a command as this process: its exit status becomes the process's, once standard output is written.
+ * A reader that went away (`| head`) ends the command without noise.
+ *
+ * @param main Gets the arguments without the program's name; returns the exit status.
+ */
+export async function runCommand(main: (argv: readonly string[]) => number | Promise<number>): Promise<void> {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    process.exit(process.exitCode)
+  })
+  try {
+    process.exitCode = await main(process.argv.slice(2))
+  } catch (error) {
+    if (!(error instanceof CommandExit)) throw error
+    if (error.message !== '') process.stderr.write(`${error.message}\n`)
+    process.exitCode = error.exitCode
+  }
+}
+
+/** A commander command that neither prints nor exits by itself. */
+function quietCommand(program: string): Command {
+  return new Command(program)
+    .helpOption(false)
+    .allowExcessArguments()
+    .passThroughOptions()
+    .exitOverride()
+    .configureOutput({ writeOut: () => {}, writeErr: () => {} })
+}
+
+/** getopt's words for commander's error. */
+function getoptText(program: string, error: CommanderError): string {
+  const letter = /'-(.)/u.exec(error.message)?.[1] ?? '-'
+  return error.code === 'commander.optionMissingArgument'
+    ? `${program}: option requires an argument -- '${letter}'`
+    : `${program}: invalid option -- '${letter}'`
+}
+
+/** commander takes `-5` for a number and so for an operand; to getopt it is an option. */
+function refuseDashOperand(program: string, argv: readonly string[], operands: readonly string[]): void {
+  const first = operands[0]
+  if (first === undefined || !/^-./.test(first)) return
+  const before = argv.slice(0, argv.length - operands.length)
+  if (before.at(-1) === '--') return
+  throw new GetoptError(`${program}: invalid option -- '${first.charAt(1)}'`)
+}
