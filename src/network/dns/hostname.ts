@@ -1,0 +1,74 @@
+/**
+ * Host names and addresses as text.
+ *
+ * Source: RFC 1035 §2.3.1, RFC 1123 §2.1; underscores are let through, as Postfix does.
+ */
+import { isIP, isIPv4, isIPv6 } from 'node:net'
+
+/** RFC 1035 §2.3.4: a name. */
+const NAME_OCTETS_MAX = 255
+/** A label of 1 to 63 letters, digits, hyphens and underscores, with no hyphen at either end. */
+const LABEL_REGEXP = /^(?!-)[A-Za-z0-9_-]{1,63}(?<!-)$/
+const WILDCARD_LABEL_REGEXP = /^(?:\*|(?!-)[A-Za-z0-9_-]{1,63}(?<!-))$/
+const NUMERIC_REGEXP = /^[0-9.]*$/
+
+/** Whether `name` can be a host name: valid labels, no dot at the end, not numbers alone. */
+export function isValidHostname(name: string, wildcard = false): boolean {
+  if (name.length === 0 || name.length > NAME_OCTETS_MAX || NUMERIC_REGEXP.test(name)) return false
+  const label = wildcard ? WILDCARD_LABEL_REGEXP : LABEL_REGEXP
+  return name.split('.').every((part) => label.test(part))
+}
+
+/** Whether `text` is an IPv4 or IPv6 address without brackets or prefix. */
+export function isHostAddress(text: string): boolean {
+  return isIP(text) !== 0 && !text.includes('%')
+}
+
+/**
+ * The name under which the PTR records of `address` are.
+ *
+ * @returns `undefined` when `address` is no IP address.
+ */
+export function reverseName(address: string): string | undefined {
+  // RFC 1035 §3.5: IPv4, octets in reverse order.
+  if (isIPv4(address)) return `${address.split('.').toReversed().join('.')}.in-addr.arpa`
+  const groups = isIPv6(address) ? ipv6Groups(address) : undefined
+  if (groups === undefined) return undefined
+  // RFC 3596 §2.5: IPv6, nibbles in reverse order.
+  const nibbles = groups.map((group) => group.toString(16).padStart(4, '0')).join('')
+  return `${nibbles.split('').toReversed().join('.')}.ip6.arpa`
+}
+
+/** The eight 16-bit groups of a valid IPv6 address. */
+export function ipv6Groups(address: string): number[] | undefined {
+  const bare = address.replace(/%.*$/, '')
+  const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(bare)
+  const text = dotted === null ? bare
+    : `${dotted[1]}${hexPair(dotted[2], dotted[3])}:${hexPair(dotted[4], dotted[5])}`
+  const [head = '', tail] = text.split('::')
+  const left = head === '' ? [] : head.split(':')
+  const right = tail === undefined || tail === '' ? [] : tail.split(':')
+  const missing = tail === undefined ? 0 : 8 - left.length - right.length
+  const groups = [...left, ...Array<string>(Math.max(missing, 0)).fill('0'), ...right].map((group) => parseInt(group, 16))
+  return groups.length === 8 && groups.every((group) => group >= 0 && group <= 0xffff) ? groups : undefined
+}
+
+function hexPair(high = '0', low = '0'): string {
+  return (Number(high) * 256 + Number(low)).toString(16)
+}
+
+/** Whether two texts are the same IP address, however IPv6 is written; IPv4-mapped counts as IPv4. */
+export function sameAddress(a: string, b: string): boolean {
+  return a === b || canonicalAddress(a) === canonicalAddress(b)
+}
+
+/** One spelling per address: plain IPv4, or the eight groups in hexadecimal. Other text is lowered. */
+export function canonicalAddress(address: string): string {
+  if (isIPv4(address)) return address
+  const groups = isIPv6(address) ? ipv6Groups(address) : undefined
+  if (groups === undefined) return address.toLowerCase()
+  const [g6 = 0, g7 = 0] = groups.slice(6)
+  const mapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff
+  if (mapped) return [g6 >> 8, g6 & 255, g7 >> 8, g7 & 255].join('.')
+  return groups.map((group) => group.toString(16)).join(':')
+}
