@@ -1,0 +1,117 @@
+/**
+ * Tables without a file of their own: static, inline, environ, internal, fail, randmap.
+ *
+ * Source: DATABASE_README; postconf(1), -m.
+ */
+import { randomInt } from 'node:crypto'
+import { log } from '#system/log.ts'
+import { splitAtChars, splitOutsideBraces, stripBraces } from '#util/split.ts'
+import { balancedBraces } from '#util/split.ts'
+import { readFileContent } from './file-content.ts'
+import { keyFolder } from './fold.ts'
+import { ABSENT, failed, found, TableOpenError, type Lookup, type OpenRequest, type Table } from './table.ts'
+
+/** What stands between the outer braces of `{...}`; `undefined` when it is not that, or empty. */
+export function insideBraces(text: string): string | undefined {
+  if (!text.startsWith('{') || balancedBraces(text) !== text.length - 1) return undefined
+  return text.slice(1, -1) || undefined
+}
+
+function constantTable(spec: string, pattern: boolean, lookup: (key: string) => Lookup): Table {
+  return { name: spec, pattern, lookup, close() {} }
+}
+
+/** Opens `static:value` or `static:{ value }`: every key has this value. */
+export function openStatic({ name, spec, options }: OpenRequest): Table {
+  let value = name
+  if (name.startsWith('{')) {
+    const stripped = stripBraces(name)
+    if (stripped.kind === 'error') throw new TableOpenError(`bad static:name syntax: ${stripped.reason}`)
+    value = stripped.text
+  }
+  const answer = found(options.fileContent === true ? readFileContent(value) : value)
+  return constantTable(spec, false, () => answer)
+}
+
+/** One `name=value` of an inline table, or why it is malformed. */
+function parsePair(item: string): { key: string; value: string } | { reason: string } {
+  let text = item
+  if (item.startsWith('{')) {
+    const stripped = stripBraces(item)
+    if (stripped.kind === 'error') return { reason: stripped.reason }
+    text = stripped.text
+  }
+  const equals = text.indexOf('=')
+  if (equals < 0) return { reason: "missing '=' after attribute name" }
+  const key = text.slice(0, equals).trim()
+  return key === '' ? { reason: 'missing attribute name' } : { key, value: text.slice(equals + 1).trim() }
+}
+
+/** Opens `inline:{ key=value, { key = value with blanks } }`. The last of equal keys counts. */
+export function openInline({ name, spec, options }: OpenRequest): Table {
+  const need = `"${spec}"; need "inline:{name=value...}"`
+  const inside = insideBraces(name)
+  if (inside === undefined) throw new TableOpenError(`bad syntax: ${need}`)
+  const fold = keyFolder(options)
+  const entries = new Map<string, string>()
+  for (const item of splitOutsideBraces(inside)) {
+    const pair = parsePair(item)
+    if ('reason' in pair) throw new TableOpenError(`${pair.reason}: ${need}`)
+    entries.set(fold(pair.key), options.fileContent === true ? readFileContent(pair.value) : pair.value)
+  }
+  const lookup = (key: string): Lookup => {
+    const value = entries.get(fold(key))
+    return value === undefined ? ABSENT : found(value)
+  }
+  return { ...constantTable(spec, false, lookup), entries: () => entries }
+}
+
+/** Opens `environ:anything`: the environment of this process. */
+export function openEnviron({ spec, options }: OpenRequest): Table {
+  const fold = keyFolder(options)
+  return constantTable(spec, false, (key) => {
+    const value = process.env[fold(key)]
+    return value === undefined ? ABSENT : found(value)
+  })
+}
+
+/** Opens `internal:anything`: empty here, since nothing in this process writes to it by this name. */
+export function openInternal({ spec }: OpenRequest): Table {
+  return { ...constantTable(spec, false, () => ABSENT), entries: () => [] }
+}
+
+/** Opens `fail:anything`: every lookup is an error, to see what the caller makes of it. */
+export function openFail({ spec }: OpenRequest): Table {
+  return constantTable(spec, true, () => failed('fail table'))
+}
+
+/** Opens `randmap:{ a, b, b }`: one of the values, at random, for every key. */
+export function openRandmap({ name, spec }: OpenRequest): Table {
+  const inside = insideBraces(name)
+  const values = inside === undefined ? [] : splitAtChars(inside)
+  if (values.length === 0) throw new TableOpenError(`bad syntax: "${spec}"; need "randmap:{value...}"`)
+  return constantTable(spec, true, () => found(values[randomInt(values.length)] ?? ''))
+}
+
+/** Opens `debug:type:name`: like `type:name`, with a log line for each lookup. */
+export function openDebug({ name, spec, open }: OpenRequest): Table {
+  if (!name.includes(':')) {
+    throw new TableOpenError(`open dictionary: expecting "type:name" form instead of "${name}"`)
+  }
+  const inner = open(name)
+  const report = (key: string, result: Lookup): Lookup => {
+    const said = { found: `"${result.kind === 'found' ? result.value : ''}"`, absent: 'not found', error: 'error' }
+    log.info(`${name} lookup: "${key}" = ${said[result.kind]}`)
+    return result
+  }
+  return {
+    name: spec,
+    pattern: inner.pattern,
+    lookup(key) {
+      const result = inner.lookup(key)
+      return result instanceof Promise ? result.then((later) => report(key, later)) : report(key, result)
+    },
+    refresh: () => inner.refresh?.(),
+    close: () => inner.close(),
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * The source format of indexed tables: `key whitespace value`.
+ *
+ * White space inside double quotes and after a backslash belongs to the key;
+ * quotes and backslashes stay as they are. Shared by postmap and texthash.
+ *
+ * Source: postmap(1), table format.
+ */
+
+/** What a logical line says. `problem` is worded as postmap words it, without file and line. */
+export type SourceLine =
+  | { readonly kind: 'entry'; readonly key: string; readonly value: string; readonly looksLikeAlias: boolean }
+  | { readonly kind: 'problem'; readonly problem: 'format' | 'quote' | 'leading space' }
+
+const SPACE = /[ \t\r\v\f\n]/
+
+/** Where the key ends, or `undefined` when a quote stays open. */
+function keyEnd(text: string): number | undefined {
+  let quoted = false
+  let i = 0
+  for (; i < text.length; i++) {
+    const c = text.charAt(i)
+    if (c === '\\') {
+      if (i + 1 < text.length) i++
+    } else if (c === '"') {
+      quoted = !quoted
+    } else if (!quoted && SPACE.test(c)) {
+      break
+    }
+  }
+  return quoted ? undefined : i
+}
+
+/** Reads one logical line. */
+export function parseSourceLine(text: string): SourceLine {
+  if (SPACE.test(text.charAt(0))) return { kind: 'problem', problem: 'leading space' }
+  const end = keyEnd(text)
+  if (end === undefined) return { kind: 'problem', problem: 'quote' }
+  const key = text.slice(0, end)
+  const value = text.slice(end).trim()
+  if (key === '' || value === '') return { kind: 'problem', problem: 'format' }
+  return { kind: 'entry', key, value, looksLikeAlias: key.endsWith(':') }
+}
+
+/** The warning for a line that is not an entry; `file` as the admin named it. */
+export function problemText(file: string, line: number, text: string, problem: 'format' | 'quote' | 'leading space'): string {
+  switch (problem) {
+    case 'leading space':
+      return `${file}: logical line must not start with whitespace: "${text.slice(0, 30)}"`
+    case 'quote':
+      return `${file}, line ${line}: unbalanced '"' in '${text}' -- ignoring this line`
+    case 'format':
+      return `${file}, line ${line}: expected format: key whitespace value`
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * What a lookup table is to its users: a key in; a value, nothing, or an error out.
+ *
+ * Tables that read memory or the page cache answer at once; those that ask
+ * another process answer with a promise. A table that cannot be opened still is
+ * a table, whose every answer is an error (see `unavailable.ts`): the caller
+ * defers, and never takes "cannot look" for "not there".
+ *
+ * Source: DATABASE_README; postmap(1).
+ */
+import type { Config } from '#config/config.ts'
+import type { MaybePromise } from '#util/maybe.ts'
+
+/** The answer of a table. `error` is temporary: try again later, do not decide on it. */
+export type Lookup =
+  | { readonly kind: 'found'; readonly value: string }
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'error'; readonly reason: string }
+
+/** The one answer for "not in the table". */
+export const ABSENT: Lookup = { kind: 'absent' }
+
+/** An opened lookup table. */
+export interface Table {
+  /** As the admin wrote it: `hash:/etc/postfix/virtual`. */
+  readonly name: string
+  /** Looks at the whole key only (regexp, cidr, tcp ...): callers skip it for parts of a key. */
+  readonly pattern: boolean
+  /** Text in, text out; folds the key as its type and options say. Never throws, never rejects. */
+  lookup(key: string): MaybePromise<Lookup>
+  /** Reads the file again when it changed: one stat. Tables of files also do this by themselves, once a second. */
+  refresh?(): void
+  /** All entries in the order of the store; only for tables that can be walked. */
+  entries?(): Iterable<readonly [key: string, value: string]>
+  /** Gives up files and sockets. The table is not used afterwards. */
+  close(): void
+}
+
+/** How to open a table. */
+export type TableOptions = {
+  readonly config: Config
+  /** Lower-case the keys of tables that compare exactly; default true. */
+  readonly fold?: boolean
+  /** Allow `$1` in the results of regexp and pcre tables; default true. */
+  readonly regsub?: boolean
+  /** Throw `TableOpenError` in place of opening a table of errors; for commands. Default false. */
+  readonly strict?: boolean
+  /** Values name files: answer with the content of the file, as `postmap -F` stores it. Default false. */
+  readonly fileContent?: boolean
+}
+
+/** Why a table cannot be opened, in Postfix's words. */
+export class TableOpenError extends Error {
+  override readonly name = 'TableOpenError'
+}
+
+/** What the function that opens one type gets. */
+export type OpenRequest = {
+  /** The text after `type:`. */
+  readonly name: string
+  /** The whole text, `type:name`. */
+  readonly spec: string
+  readonly options: TableOptions
+  /** Opens another table: for types made of tables. */
+  open(spec: string): Table
+}
+
+/**
+ * Opens a table of one type.
+ *
+ * @throws {TableOpenError} The table cannot be opened.
+ */
+export type Opener = (request: OpenRequest) => Table
+
+/** The answer that holds `value`. */
+export function found(value: string): Lookup {
+  return { kind: 'found', value }
+}
+
+/** The answer that says why there is none. */
+export function failed(reason: string): Lookup {
+  return { kind: 'error', reason }
+}
