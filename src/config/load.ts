@@ -1,0 +1,58 @@
+/**
+ * Reading a configuration from its directory, or making one of given values.
+ *
+ * @module
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { getSystemErrorMessage } from 'node:util'
+import { Config } from './config.ts'
+import { ConfigError } from './error.ts'
+import { parseMainCf, type MainCf } from './main-cf.ts'
+
+/** Where the configuration is when neither `-c` nor MAIL_CONFIG says so. */
+export const DEFAULT_CONFIG_DIRECTORY = '/etc/postfix'
+
+/** The configuration directory: the one given (`-c`), else MAIL_CONFIG, else the default. */
+export function configDirectory(given?: string): string {
+  const environment = process.env['MAIL_CONFIG']
+  return given ?? (environment === undefined || environment === '' ? DEFAULT_CONFIG_DIRECTORY : environment)
+}
+
+/**
+ * Reads main.cf.
+ *
+ * @param directory Default: see configDirectory().
+ * @throws {ConfigError} The file cannot be read, or has a line that is no definition.
+ */
+export function loadConfig(directory?: string): Config {
+  const where = configDirectory(directory)
+  return new Config({ directory: where, values: readMainCf(where).values })
+}
+
+/** main.cf of a directory, with the warnings that `postconf` prints. @throws {ConfigError} */
+export function readMainCf(directory: string): MainCf {
+  const file = join(directory, 'main.cf')
+  return parseMainCf(readConfigFile(file), file)
+}
+
+/** The text of a configuration file. @throws {ConfigError} */
+export function readConfigFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new ConfigError(`open ${file}: ${reason(error)}`)
+  }
+}
+
+/** A configuration of the given values alone, for tests and for programs that run without main.cf. */
+export function configFrom(values: Readonly<Record<string, string>>, directory = DEFAULT_CONFIG_DIRECTORY): Config {
+  return new Config({ directory, values: new Map(Object.entries(values)) })
+}
+
+/** strerror(3)'s words. */
+function reason(error: unknown): string {
+  if (!(error instanceof Error) || !('errno' in error) || typeof error.errno !== 'number') return String(error)
+  const text = getSystemErrorMessage(error.errno)
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}
