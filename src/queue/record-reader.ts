@@ -1,0 +1,195 @@
+/**
+ * Records of an open queue file, with the jumps that milter edits leave in it.
+ *
+ * Reads are at explicit offsets, so the descriptor's own position does not matter
+ * and one descriptor can serve several readers.
+ *
+ * @module
+ */
+import { files } from '#system/files.ts'
+import { decodeRaw } from '#util/raw-text.ts'
+import { QueueFileError, readHead, RECORD, RECORD_HEAD_BYTES_MAX, type RecordHead } from './record.ts'
+
+/** What the reader does by itself; everything is on by default. */
+export type ReaderOptions = {
+  /** Follow pointer records instead of returning them. */
+  readonly followPointers?: boolean
+  /** Leave out padding records. */
+  readonly skipPadding?: boolean
+  /** After the end record, say that the file has ended. */
+  readonly stopAtEnd?: boolean
+  /** Longest payload taken, in bytes; 0: as long as the file is. */
+  readonly payloadBytesMax?: number
+  /** Bytes read at a time. Small for programs that want the envelope only. */
+  readonly readBytes?: number
+}
+
+/** Bytes of one read, unless a record is larger. */
+const READ_BYTES = 65_536
+/** Read buffers kept for the next reader. */
+const POOL_BUFFERS_MAX = 16
+/** Jumps to a place at or before the last one, until the file counts as a loop. */
+const REVERSE_JUMPS_MAX = 10_000
+
+const pool: Uint8Array[] = []
+
+function takeBuffer(bytes: number): Uint8Array {
+  return (bytes === READ_BYTES ? pool.pop() : undefined) ?? Buffer.allocUnsafeSlow(bytes)
+}
+
+/**
+ * The offset in a pointer record; 0: the pointer points nowhere.
+ *
+ * @throws {QueueFileError} When it is not a number.
+ */
+export function pointerTarget(payload: string): number {
+  const digits = payload.trimStart()
+  if (!/^\d{1,15}$/.test(digits)) throw new QueueFileError(`malformed pointer record value: ${digits}`)
+  return Number(digits)
+}
+
+/**
+ * Reads one record after another: `read()` returns the type, or 0 at the end of the file, and
+ * `offset`, `data` and `text()` then tell about that record. `close()` gives the buffer back;
+ * the descriptor stays open.
+ */
+export class RecordReader {
+  readonly fd: number
+  /** Offset of the record read last. */
+  offset = 0
+  /** Payload of the record read last: a view, valid until the next `read()`. */
+  data: Uint8Array = new Uint8Array()
+  readonly #options: Required<ReaderOptions>
+  #buffer: Uint8Array
+  /** File offset of the buffer's first byte, and the number of bytes in it. */
+  #start = 0
+  #filled = 0
+  #next: number
+  #ended = false
+  #lastTarget = 0
+  #reverseJumps = 0
+
+  constructor(fd: number, start = 0, options: ReaderOptions = {}) {
+    this.fd = fd
+    this.#next = start
+    this.#options = {
+      followPointers: options.followPointers ?? true,
+      skipPadding: options.skipPadding ?? true,
+      stopAtEnd: options.stopAtEnd ?? true,
+      payloadBytesMax: options.payloadBytesMax ?? 0,
+      readBytes: options.readBytes ?? READ_BYTES,
+    }
+    this.#buffer = takeBuffer(this.#options.readBytes)
+  }
+
+  /** Offset of the record that comes next. */
+  get next(): number {
+    return this.#next
+  }
+
+  /** Continues at another offset. */
+  seek(offset: number): void {
+    this.#next = offset
+    this.#ended = false
+  }
+
+  /** Type of the next record; 0 when the file ends before another one starts. */
+  read(): number {
+    for (;;) {
+      const type = this.readRaw()
+      if (type === RECORD.pointer && this.#options.followPointers) this.jump()
+      else if (type !== RECORD.padding || !this.#options.skipPadding) {
+        this.#ended = type === RECORD.end && this.#options.stopAtEnd
+        return type
+      }
+    }
+  }
+
+  /** Like `read()`, but returns pointers and padding as they stand. @throws {QueueFileError} */
+  readRaw(): number {
+    if (this.#ended) return 0
+    const head = this.#head()
+    if (!head) return 0
+    const { payloadBytesMax } = this.#options
+    if (payloadBytesMax > 0 && head.length > payloadBytesMax) {
+      throw new QueueFileError(`illegal length ${head.length}, record type ${head.type}`)
+    }
+    const inBuffer = head.start - this.#start
+    if (inBuffer + head.length > this.#filled) this.#load(this.#next, head.start - this.#next + head.length, head)
+    const start = head.start - this.#start
+    this.data = this.#buffer.subarray(start, start + head.length)
+    this.offset = this.#next
+    this.#next = head.start + head.length
+    return head.type
+  }
+
+  /** Follows the pointer record that was read last. @throws {QueueFileError} */
+  jump(): void {
+    const target = pointerTarget(this.text())
+    if (target === 0) return
+    if (target <= this.#lastTarget && ++this.#reverseJumps > REVERSE_JUMPS_MAX) {
+      throw new QueueFileError('too many reverse jump records')
+    }
+    this.#lastTarget = target
+    this.#next = target
+  }
+
+  /** Payload of the record read last, as text. */
+  text(): string {
+    return decodeRaw(this.data)
+  }
+
+  /** Gives the buffer back; `data` must not be used any more. */
+  close(): void {
+    if (this.#buffer.length === READ_BYTES && pool.length < POOL_BUFFERS_MAX) pool.push(this.#buffer)
+    this.#buffer = new Uint8Array()
+    this.#filled = 0
+    this.#ended = true
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  /** The head of the next record, with file offsets; `undefined` at the end of the file. */
+  #head(): RecordHead | undefined {
+    const at = this.#next - this.#start
+    const inside = at >= 0 && at < this.#filled
+    if (inside) {
+      const head = readHead(this.#buffer, at, this.#filled)
+      if (head) return { ...head, start: head.start + this.#start }
+    }
+    this.#fill(this.#next, RECORD_HEAD_BYTES_MAX)
+    if (this.#filled === 0) return undefined
+    const head = readHead(this.#buffer, 0, this.#filled)
+    if (!head) throw new QueueFileError(`unexpected EOF reading length, record type ${this.#buffer[0]}`)
+    return { ...head, start: head.start + this.#start }
+  }
+
+  /** Brings a whole record into the buffer, growing it when the file really is that long. */
+  #load(offset: number, bytes: number, head: RecordHead): void {
+    if (bytes > this.#buffer.length) this.#grow(offset, bytes)
+    this.#fill(offset, bytes)
+    if (this.#filled < bytes) {
+      throw new QueueFileError(`unexpected EOF in data, record type ${head.type} length ${head.length}`)
+    }
+  }
+
+  #grow(offset: number, bytes: number): void {
+    // A damaged length must not cost memory that the file does not have.
+    if (offset + bytes <= files.fstat(this.fd).size) this.#buffer = Buffer.allocUnsafeSlow(bytes)
+  }
+
+  /** Reads from `offset` until `bytes` are there or the file ends. */
+  #fill(offset: number, bytes: number): void {
+    this.#start = offset
+    this.#filled = 0
+    const wanted = Math.min(bytes, this.#buffer.length)
+    while (this.#filled < wanted) {
+      const room = this.#buffer.length - this.#filled
+      const count = files.read(this.fd, this.#buffer, this.#filled, room, offset + this.#filled)
+      if (count === 0) return
+      this.#filled += count
+    }
+  }
+}
