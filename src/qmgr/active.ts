@@ -1,0 +1,359 @@
+/**
+ * The active queue: messages that are being delivered, from the moment their file is renamed to `active/`
+ * until it is deferred, removed or found damaged.
+ *
+ * A message is loaded (envelope read, recipients routed, entries given to the scheduler), its entries end one
+ * by one, and when the last has ended the message is finished: bounce, next batch of recipients, trace report,
+ * expiry, delay warning, and then removal or deferral, in this order.
+ *
+ * Reads, writes: active/, and moves files between incoming/, active/, deferred/ and corrupt/ (queue/moves.ts).
+ * Diagnostics: a damaged file is kept in corrupt/ with a warning; a file that is gone was taken by postsuper.
+ *
+ * @module
+ */
+import { externalAddress } from '#mail/address.ts'
+import { errnoText, isErrno } from '#system/errno.ts'
+import type { Clock } from '#system/clock.ts'
+import { files, O_RDONLY, O_RDWR } from '#system/files.ts'
+import type { Logger } from '#system/log.ts'
+import { flock } from '#system/posix.ts'
+import { readEnvelope, readRecipients, type Envelope, type EnvelopeRecipient } from '#queue/envelope.ts'
+import { QueueFileError } from '#queue/record.ts'
+import { removeLog } from '#queue/logs.ts'
+import { setWarned } from '#queue/mark.ts'
+import {
+  isReady, moveFile, queuePath, removeFile, stampFile, statFile, type LogName, type QueueId, type Spool,
+} from '#queue/spool.ts'
+import { isExpired, isWarningDue, nextAttempt, type Backoff, type Lifetimes } from './lifetime.ts'
+import { routeRecipients, type RouteTools } from './route.ts'
+import type { Entry, Reason, Scheduler } from './scheduler.ts'
+
+/** One message of the active queue. */
+export type ActiveMessage = {
+  readonly id: QueueId
+  envelope: Envelope
+  readonly activeAtMs: number
+  /** Entries, queued or under way, that have not ended. */
+  pending: number
+  /** Some recipient was deferred: the message stays. */
+  left: boolean
+  /** `postsuper -e` asked for its end. */
+  readonly forceExpired: boolean
+}
+
+/** Notices about a message, made by the bounce service; each rejects when the notice could not be queued. */
+export type NoticeTools = {
+  bounce(message: ActiveMessage): Promise<void>
+  /** Turns the deferrals into a bounce and marks their recipients done. */
+  expire(message: ActiveMessage): Promise<void>
+  warn(message: ActiveMessage): Promise<void>
+  trace(message: ActiveMessage): Promise<void>
+}
+
+export type ActiveSettings = {
+  readonly recipientsAtOnce: number
+  readonly backoff: Backoff
+  readonly lifetimes: Lifetimes
+  readonly retryTransport: string
+}
+
+export type ActiveTools = {
+  readonly spool: Spool
+  readonly clock: Clock
+  readonly log: Logger
+  readonly scheduler: Scheduler<ActiveMessage>
+  readonly settings: ActiveSettings
+  readonly notices: NoticeTools
+  readonly routeTools: (message: ActiveMessage) => RouteTools
+  /** New work stands in the scheduler. */
+  readonly wake: () => void
+}
+
+/** Group read: somebody asked to try this message now (`postqueue -i`). */
+const MODE_FLUSH = 0o040
+/** Group execute: `postsuper -e`. */
+const MODE_FORCE_EXPIRE = 0o010
+const STILL_DELIVERED_WAIT_SECONDS = 60
+const TYPE_RECIPIENT = 0x52
+
+/** See the module header. */
+export class ActiveQueue {
+  readonly #tools: ActiveTools
+  readonly #messages = new Map<QueueId, ActiveMessage>()
+
+  constructor(tools: ActiveTools) {
+    this.#tools = tools
+  }
+
+  /** Messages in the active queue. */
+  get size(): number {
+    return this.#messages.size
+  }
+
+  has(id: QueueId): boolean {
+    return this.#messages.has(id)
+  }
+
+  /**
+   * Takes a message into the active queue and schedules its recipients.
+   *
+   * @returns False when the file is gone, not ready or damaged: then there is nothing to wait for.
+   */
+  async activate(id: QueueId, from: 'incoming' | 'deferred'): Promise<boolean> {
+    const { spool, clock } = this.#tools
+    if (this.#messages.has(id) || !moveFile(spool, id, from, 'active')) return false
+    const loaded = this.#load(id)
+    if (!loaded) return false
+    const message: ActiveMessage = {
+      id, envelope: loaded.envelope, activeAtMs: clock.now(), pending: 0, left: false, forceExpired: loaded.forceExpired,
+    }
+    this.#messages.set(id, message)
+    this.#logActive(message)
+    if (message.forceExpired && this.#hasLog('defer', id)) {
+      message.left = true
+      await this.#finish(message)
+      return true
+    }
+    this.#removeLog('defer', id)
+    await this.#schedule(message)
+    return true
+  }
+
+  /** One entry has ended. `left`: some of its recipients stay in the queue. */
+  entryDone(message: ActiveMessage, left: boolean): void {
+    message.left ||= left
+    message.pending -= 1
+    if (message.pending === 0) this.#finishSoon(message)
+  }
+
+  /**
+   * Sends entries that nobody will try soon to the retry service, which reports the reason for each recipient.
+   * Recipients that an agent has already marked as done are left out.
+   */
+  suspend(entries: readonly Entry<ActiveMessage>[], reason: Reason): void {
+    const { scheduler, settings, wake } = this.#tools
+    const nexthop = `${reason.status} ${reason.text}`
+    for (const { message, recipients } of entries) {
+      const open = this.unfinished(message, recipients)
+      if (open.length > 0) {
+        message.pending += scheduler.add(message, settings.retryTransport, nexthop, nexthop, open)
+      }
+      this.entryDone(message, open.length > 0)
+    }
+    wake()
+  }
+
+  /** The recipients whose record in the queue file still says "to do". */
+  unfinished(message: ActiveMessage, recipients: readonly EnvelopeRecipient[]): EnvelopeRecipient[] {
+    const type = new Uint8Array(1)
+    try {
+      const fd = files.open(queuePath(this.#tools.spool, 'active', message.id), O_RDONLY)
+      try {
+        return recipients.filter(({ offset }) => files.read(fd, type, 0, 1, offset) === 1 && type[0] === TYPE_RECIPIENT)
+      } finally {
+        files.close(fd)
+      }
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return []
+      throw error
+    }
+  }
+
+  /** Reads the envelope under an exclusive lock; undefined when the message can't be delivered now. */
+  #load(id: QueueId, before?: Envelope): { envelope: Envelope; forceExpired: boolean } | undefined {
+    const { spool } = this.#tools
+    let fd: number
+    try {
+      fd = files.open(queuePath(spool, 'active', id), O_RDWR)
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) this.#tools.log.warning(`open active ${id}: ${errnoText(error)}`)
+      return undefined
+    }
+    try {
+      if (!flock(fd, 'exclusive', false)) return this.#skipLocked(id)
+      const facts = files.fstat(fd)
+      const { mode } = facts
+      if (!isReady(facts)) return this.#corrupt(id)
+      if ((mode & MODE_FLUSH) !== 0) this.#reviveFor(fd, mode)
+      return { envelope: this.#readRecipients(fd, id, before), forceExpired: (mode & MODE_FORCE_EXPIRE) !== 0 }
+    } catch (error) {
+      if (!(error instanceof QueueFileError)) throw error
+      this.#tools.log.warning(`${id}: ${error.message}`)
+      return this.#corrupt(id)
+    } finally {
+      files.close(fd)
+    }
+  }
+
+  /** The whole envelope, or the next recipients of one that was read before. */
+  #readRecipients(fd: number, id: QueueId, before: Envelope | undefined): Envelope {
+    const options = { id, recipientLimit: this.#tools.settings.recipientsAtOnce }
+    if (before?.more === undefined) return readEnvelope(fd, options)
+    const { recipients, more } = readRecipients(fd, before, before.more, options)
+    return { ...before, recipients, more }
+  }
+
+  /** `postqueue -i`: what is dead is tried again, once. */
+  #reviveFor(fd: number, mode: number): void {
+    this.#tools.scheduler.revive()
+    files.fchmod(fd, mode & ~MODE_FLUSH & 0o7777)
+  }
+
+  #skipLocked(id: QueueId): undefined {
+    const { spool, clock, log } = this.#tools
+    log.info(`${id}: skipped, still being delivered`, { queue_id: id })
+    const wakeAt = Math.trunc(clock.now() / 1000) + STILL_DELIVERED_WAIT_SECONDS
+    stampFile(spool, 'active', id, wakeAt)
+    moveFile(spool, id, 'active', 'incoming')
+    return undefined
+  }
+
+  #corrupt(id: QueueId): undefined {
+    const { spool, log } = this.#tools
+    log.warning(`saving corrupt file "${id}" from queue "active" to queue "corrupt"`, { queue_id: id })
+    moveFile(spool, id, 'active', 'corrupt')
+    this.#messages.delete(id)
+    return undefined
+  }
+
+  #logActive({ id, envelope }: ActiveMessage): void {
+    const size = envelope.contentLength > 0 ? envelope.contentLength : envelope.contentSize
+    const sender = externalAddress(envelope.sender)
+    const fields = { queue_id: id, from: sender, size, nrcpt: envelope.recipientCount }
+    this.#tools.log.info(`${id}: from=<${sender}>, size=${size}, nrcpt=${envelope.recipientCount} (queue active)`, fields)
+  }
+
+  /** Routes the recipients just read and hands them to the scheduler. */
+  async #schedule(message: ActiveMessage): Promise<void> {
+    const { scheduler, wake } = this.#tools
+    // While routing waits for a table, the message must not look finished.
+    message.pending += 1
+    let left = false
+    try {
+      for (const group of await this.#groups(message)) {
+        message.pending += scheduler.add(message, group.transport, group.key, group.nexthop, group.recipients)
+      }
+    } catch (error) {
+      this.#tools.log.warning(`${message.id}: cannot route: ${errnoText(error)}`)
+      left = true
+    }
+    this.entryDone(message, left)
+    wake()
+  }
+
+  async #groups(message: ActiveMessage): ReturnType<typeof routeRecipients> {
+    const { routeTools, settings } = this.#tools
+    const { recipients } = message.envelope
+    if (!message.forceExpired) return routeRecipients(message.envelope, routeTools(message))
+    const nexthop = '4.3.0 message is administratively expired'
+    return [{ transport: settings.retryTransport, nexthop, key: nexthop, recipients }]
+  }
+
+  #finishSoon(message: ActiveMessage): void {
+    this.#finish(message).catch((error: unknown) => {
+      this.#tools.log.warning(`${message.id}: cannot finish: ${errnoText(error)}`)
+      this.#defer(message)
+    })
+  }
+
+  async #finish(message: ActiveMessage): Promise<void> {
+    const { id } = message
+    if (this.#hasLog('bounce', id) && !(await this.#notice(message, 'bounce', 'bounce failed'))) return
+    if (message.left && !this.#isReady(id)) {
+      this.#corrupt(id)
+      return
+    }
+    if (message.envelope.more !== undefined && this.#loadMore(message)) {
+      await this.#schedule(message)
+      return
+    }
+    if (this.#hasLog('trace', id) && !(await this.#notice(message, 'trace', 'trace failed'))) return
+    if (message.left && (await this.#expireOrWarn(message)) === 'stays') this.#defer(message)
+    else if (this.#messages.has(id)) this.#remove(message)
+  }
+
+  async #expireOrWarn(message: ActiveMessage): Promise<'stays' | 'done'> {
+    const { clock, log, settings } = this.#tools
+    const { envelope, id } = message
+    const now = clock.now() / 1000
+    if (message.forceExpired || isExpired(now, envelope.createTime, envelope.sender, settings.lifetimes)) {
+      const status = message.forceExpired ? 'force-expired' : 'expired'
+      const from = externalAddress(envelope.sender)
+      log.info(`${id}: from=<${from}>, status=${status}, returned to sender`, { queue_id: id, from, status })
+      await this.#notice(message, 'expire', 'bounce failed')
+      return 'done'
+    }
+    if (envelope.warnTime !== undefined && isWarningDue(now, envelope.warnTime)) {
+      if (!(await this.#notice(message, 'warn', 'delay warning failed'))) return 'done'
+      this.#markWarned(message)
+    }
+    return 'stays'
+  }
+
+  /** Asks for a notice; when that fails the message is deferred as it is, and false is returned. */
+  async #notice(message: ActiveMessage, kind: keyof NoticeTools, failure: string): Promise<boolean> {
+    try {
+      await this.#tools.notices[kind](message)
+      return true
+    } catch {
+      this.#tools.log.info(`${message.id}: status=deferred (${failure})`, { queue_id: message.id, status: 'deferred' })
+      this.#defer(message)
+      return false
+    }
+  }
+
+  #loadMore(message: ActiveMessage): boolean {
+    const loaded = this.#load(message.id, message.envelope)
+    if (!loaded) {
+      this.#messages.delete(message.id)
+      return false
+    }
+    message.envelope = loaded.envelope
+    return true
+  }
+
+  #markWarned({ id, envelope }: ActiveMessage): void {
+    if (envelope.warnOffset === undefined) return
+    const fd = files.open(queuePath(this.#tools.spool, 'active', id), O_RDWR)
+    try {
+      setWarned(fd, envelope.warnOffset)
+    } finally {
+      files.close(fd)
+    }
+  }
+
+  /** The file, unchanged, goes to `deferred/` with the time of the next attempt as its time stamp. */
+  #defer({ id, envelope }: ActiveMessage): void {
+    const { spool, clock, settings } = this.#tools
+    if (!this.#messages.delete(id)) return
+    const wakeAt = nextAttempt(Math.trunc(clock.now() / 1000), envelope.createTime, settings.backoff)
+    // Time stamp first: after a crash between the two steps qmgr finds the file in active/.
+    if (stampFile(spool, 'active', id, wakeAt)) moveFile(spool, id, 'active', 'deferred')
+  }
+
+  #remove({ id }: ActiveMessage): void {
+    const { spool, log } = this.#tools
+    this.#messages.delete(id)
+    try {
+      if (removeFile(spool, 'active', id)) log.info(`${id}: removed`, { queue_id: id })
+    } catch (error) {
+      log.warning(`${id}: remove: ${errnoText(error)}`)
+    }
+  }
+
+  #isReady(id: QueueId): boolean {
+    const facts = statFile(this.#tools.spool, 'active', id)
+    return facts === undefined || isReady(facts)
+  }
+
+  /** Whether a log of the message exists and says something; an empty one is removed. */
+  #hasLog(log: LogName, id: QueueId): boolean {
+    const facts = statFile(this.#tools.spool, log, id)
+    if (facts?.size === 0) this.#removeLog(log, id)
+    return facts !== undefined && facts.size > 0
+  }
+
+  #removeLog(log: LogName, id: QueueId): void {
+    removeLog(this.#tools.spool, log, id)
+  }
+}

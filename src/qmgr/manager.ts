@@ -1,0 +1,230 @@
+/**
+ * The queue manager without its sockets: intake, active queue, scheduler and agents put together.
+ *
+ * @module
+ */
+import type { Config } from '#config/config.ts'
+import { externalAddress } from '#mail/address.ts'
+import { systemClock, type Clock } from '#system/clock.ts'
+import { log } from '#system/log.ts'
+import { files, O_RDWR } from '#system/files.ts'
+import { markDone } from '#queue/mark.ts'
+import { moveFile, openSpool, queuePath, scanQueue, stampFile, type QueueId, type Spool } from '#queue/spool.ts'
+import { openRouter, type Router } from '#rewrite/resolve.ts'
+import { openBounceClient, type BounceClient } from '#service/bounce-client.ts'
+import type { EnvelopeRecipient } from '#queue/envelope.ts'
+import { ActiveQueue, type ActiveMessage } from './active.ts'
+import { Agents } from './agents.ts'
+import { Intake } from './intake.ts'
+import { noticeTools } from './notices.ts'
+import type { RouteTools } from './route.ts'
+import { transportRules } from './rules.ts'
+import { Scheduler, type Assignment, type TransportRules } from './scheduler.ts'
+
+/** How often dead destinations are looked at. */
+const EXPIRE_DEAD_EVERY_MS = 10_000
+const RETRY_TRANSPORT = 'retry'
+
+/** See the module header; `start()` begins the first scans. */
+export class QueueManager {
+  readonly #config: Config
+  readonly #spool: Spool
+  readonly #clock: Clock
+  readonly #rules: (transport: string) => TransportRules
+  readonly #scheduler: Scheduler<ActiveMessage>
+  readonly #active: ActiveQueue
+  readonly #agents: Agents
+  readonly #intake: Intake
+  readonly #router: Router
+  readonly #bounces: BounceClient
+  readonly #deferTransports: ReadonlySet<string>
+  #flushing = false
+  #woken = false
+  #inFlight = 0
+  #stopped = false
+  #wakeTimer: NodeJS.Timeout | undefined
+  readonly #timers: NodeJS.Timeout[] = []
+  #idle: (() => void) | undefined
+
+  constructor(config: Config, clock: Clock = systemClock) {
+    this.#config = config
+    this.#clock = clock
+    this.#spool = openSpool(config, '.')
+    this.#router = openRouter(config)
+    this.#bounces = openBounceClient(config)
+    this.#deferTransports = new Set(config.list('defer_transports'))
+    this.#rules = transportRules(config)
+    this.#scheduler = new Scheduler(this.#rules)
+    this.#active = this.#openActive()
+    this.#agents = new Agents(log, (message, recipients) => this.#active.unfinished(message, recipients))
+    this.#intake = new Intake({
+      spool: this.#spool, log, now: () => clock.now(),
+      activeSize: () => this.#active.size, activeLimit: config.int('qmgr_message_active_limit'),
+      activate: (id, from) => this.#active.activate(id, from),
+    })
+  }
+
+  /** Takes up what an earlier queue manager left in active/, then scans both queues. */
+  start(): void {
+    const now = Math.trunc(this.#clock.now() / 1000)
+    for (const id of scanQueue(this.#spool, 'active')) {
+      stampFile(this.#spool, 'active', id, now)
+      moveFile(this.#spool, id, 'active', 'incoming')
+    }
+    this.#intake.scan('incoming')
+    this.#intake.scan('deferred')
+    const every = (ms: number, work: () => void): void => void this.#timers.push(setInterval(work, ms))
+    every(this.#config.time('queue_run_delay') * 1000, () => {
+      this.#flushing = false
+      this.#intake.scan('deferred')
+    })
+    every(EXPIRE_DEAD_EVERY_MS, () => {
+      this.#scheduler.expire(this.#clock.now())
+      this.#wake()
+    })
+  }
+
+  /** Receivers say that these messages stand in incoming/. */
+  announce(ids: readonly QueueId[]): void {
+    this.#intake.announce(ids)
+  }
+
+  /**
+   * Carries out trigger bytes: W, I incoming scan; D deferred scan; F forget what is dead and let
+   * defer_transports go; A look at messages before their time. Others are ignored, qmgr(8).
+   */
+  trigger(bytes: Uint8Array): void {
+    const request = Buffer.from(bytes).toString('latin1')
+    const ignoreTime = request.includes('A')
+    if (request.includes('F')) {
+      this.#flushing = true
+      this.#scheduler.revive()
+    }
+    if (/[WI]/.test(request)) this.#intake.scan('incoming', ignoreTime)
+    if (request.includes('D')) this.#intake.scan('deferred', ignoreTime)
+    this.#wake()
+  }
+
+  /** Takes in and starts nothing more; resolves when the deliveries under way have ended. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#intake.stop()
+    for (const timer of this.#timers) clearInterval(timer)
+    clearTimeout(this.#wakeTimer)
+    if (this.#inFlight > 0) await new Promise<void>((resolve) => (this.#idle = resolve))
+    this.#agents.close()
+    this.#bounces.close()
+  }
+
+  #openActive(): ActiveQueue {
+    const config = this.#config
+    return new ActiveQueue({
+      spool: this.#spool, clock: this.#clock, log, scheduler: this.#scheduler,
+      settings: {
+        recipientsAtOnce: Math.min(config.int('qmgr_message_recipient_limit'), config.int('default_recipient_limit')),
+        backoff: { minimal: config.time('minimal_backoff_time'), maximal: config.time('maximal_backoff_time') },
+        lifetimes: { message: config.time('maximal_queue_lifetime'), bounce: config.time('bounce_queue_lifetime') },
+        retryTransport: RETRY_TRANSPORT,
+      },
+      notices: noticeTools(this.#bounces, this.#spool, !config.bool('disable_verp_bounces')),
+      routeTools: this.#routeTools(),
+      wake: () => this.#wake(),
+    })
+  }
+
+  #routeTools(): (message: ActiveMessage) => RouteTools {
+    const config = this.#config
+    const common = {
+      resolve: (sender: string, recipient: string) => this.#router.resolve(sender, recipient),
+      recipientLimit: (transport: string) => this.#rules(transport).recipientLimit,
+      refusal: (transport: string, key: string) => this.#scheduler.refusal(transport, key, this.#clock.now()),
+      isDeferredTransport: (transport: string) => !this.#flushing && this.#deferTransports.has(transport),
+      errorTransport: config.str('error_service_name'),
+      retryTransport: RETRY_TRANSPORT,
+      doubleBounceSender: config.str('double_bounce_sender'),
+      recipientDelimiter: config.str('recipient_delimiter'),
+      filterNexthop: config.str('default_filter_nexthop'),
+      myhostname: config.str('myhostname'),
+    }
+    return (message) => ({ ...common, discardDoubleBounce: (recipient) => this.#discard(message, recipient) })
+  }
+
+  /** A notice about an undeliverable notice ends here: anything else would go round for ever. */
+  #discard(message: ActiveMessage, { address, offset }: EnvelopeRecipient): void {
+    const { arrival } = message.envelope
+    const delay = Math.max(0, Math.round(this.#clock.now() / 1000 - arrival.seconds))
+    const to = externalAddress(address)
+    log.info(`${message.id}: to=<${to}>, relay=none, delay=${delay}, delays=${delay}/0/0/0, dsn=2.0.0, `
+      + 'status=sent (undeliverable postmaster notification discarded)', { queue_id: message.id, to, status: 'sent' })
+    const fd = files.open(queuePath(this.#spool, 'active', message.id), O_RDWR)
+    try {
+      markDone(fd, offset)
+    } finally {
+      files.close(fd)
+    }
+  }
+
+  /** Starts what may start, once at the end of this turn of the loop. */
+  #wake(): void {
+    if (this.#woken || this.#stopped) return
+    this.#woken = true
+    queueMicrotask(() => {
+      this.#woken = false
+      this.#startDeliveries()
+      this.#intake.poke()
+    })
+  }
+
+  #startDeliveries(): void {
+    if (this.#stopped) return
+    const now = this.#clock.now()
+    for (const transport of [...this.#scheduler.waitingTransports()]) {
+      for (let next = this.#scheduler.next(transport, now); next; next = this.#scheduler.next(transport, now)) {
+        this.#deliver(next)
+      }
+    }
+    this.#sleepUntil(this.#scheduler.nextWake(now), now)
+  }
+
+  #sleepUntil(wakeAt: number | undefined, now: number): void {
+    clearTimeout(this.#wakeTimer)
+    if (wakeAt !== undefined) this.#wakeTimer = setTimeout(() => this.#wake(), wakeAt - now)
+  }
+
+  #deliver(assignment: Assignment<ActiveMessage>): void {
+    this.#inFlight += 1
+    this.#agents.deliver(assignment).then(
+      ({ outcome, left }) => {
+        const consequence = this.#scheduler.done(assignment, outcome, this.#clock.now())
+        if (outcome.kind === 'transport-failed') this.#suspend(assignment, outcome.reason)
+        else this.#active.entryDone(assignment.entry.message, left)
+        if (consequence) {
+          const { dead, reason } = consequence
+          if (assignment.entry.transport === RETRY_TRANSPORT) this.#giveBack(dead)
+          else this.#active.suspend(dead, reason)
+        }
+      },
+      (error: unknown) => {
+        log.warning(`${assignment.entry.message.id}: delivery request failed: ${String(error)}`)
+        this.#scheduler.done(assignment, { kind: 'reached' }, this.#clock.now())
+        this.#active.entryDone(assignment.entry.message, true)
+      },
+    ).finally(() => this.#delivered())
+  }
+
+  #suspend(assignment: Assignment<ActiveMessage>, reason: { status: string; text: string }): void {
+    if (assignment.entry.transport === RETRY_TRANSPORT) this.#giveBack([assignment.entry])
+    else this.#active.suspend([assignment.entry], reason)
+  }
+
+  /** Without a retry service nobody can report; the recipients simply wait for their next attempt. */
+  #giveBack(entries: readonly { readonly message: ActiveMessage }[]): void {
+    for (const { message } of entries) this.#active.entryDone(message, true)
+  }
+
+  #delivered(): void {
+    this.#inFlight -= 1
+    this.#wake()
+    if (this.#stopped && this.#inFlight === 0) this.#idle?.()
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * What main.cf says of each transport: `<transport>_destination_concurrency_limit` and its kin, with the
+ * `default_` parameter where a transport has none of its own.
+ *
+ * Source: postconf(5); qmgr(8) CONCURRENCY LIMITS.
+ *
+ * @module
+ */
+import type { Config } from '#config/config.ts'
+import type { IntName, ParameterName, TimeName } from '#config/parameters/table.ts'
+import { parseFeedback, type Feedback } from './feedback.ts'
+import type { TransportRules } from './scheduler.ts'
+
+/**
+ * Reads the rules of transports as they are first used, and remembers them until reload.
+ *
+ * @throws {SyntaxError} For a feedback parameter that cannot be read.
+ */
+export function transportRules(config: Config): (transport: string) => TransportRules {
+  const known = new Map<string, TransportRules>()
+  return (transport) => {
+    let rules = known.get(transport)
+    if (!rules) known.set(transport, (rules = readRules(config, transport)))
+    return rules
+  }
+}
+
+function readRules(config: Config, transport: string): TransportRules {
+  const int = (suffix: string, fallback: IntName): number => config.dynamicInt(`${transport}_${suffix}`, fallback)
+  const time = (suffix: string, fallback: TimeName): number => config.dynamicTime(`${transport}_${suffix}`, fallback)
+  const feedback = (suffix: string, fallback: ParameterName): Feedback =>
+    parseFeedback(`${transport}_${suffix}`, config.dynamic(`${transport}_${suffix}`, fallback))
+  return {
+    initial: int('initial_destination_concurrency', 'initial_destination_concurrency'),
+    limit: int('destination_concurrency_limit', 'default_destination_concurrency_limit'),
+    recipientLimit: int('destination_recipient_limit', 'default_destination_recipient_limit'),
+    failedCohortLimit: int(
+      'destination_concurrency_failed_cohort_limit', 'default_destination_concurrency_failed_cohort_limit'),
+    positive: feedback(
+      'destination_concurrency_positive_feedback', 'default_destination_concurrency_positive_feedback'),
+    negative: feedback(
+      'destination_concurrency_negative_feedback', 'default_destination_concurrency_negative_feedback'),
+    rateDelayMs: time('destination_rate_delay', 'default_destination_rate_delay') * 1000,
+    transportRateDelayMs: time('transport_rate_delay', 'default_transport_rate_delay') * 1000,
+    deadMs: config.time('minimal_backoff_time') * 1000,
+    transportRetryMs: config.time('transport_retry_time') * 1000,
+  }
+}
