@@ -23,10 +23,13 @@ function parseIPv4(text: string): number {
   return text.split('.').reduce((word, part) => word * 256 + Number(part), 0)
 }
 
+function groups(part: string): number[] {
+  return part.split(':').filter(Boolean).map((group) => Number.parseInt(group, 16))
+}
+
 function parseIPv6(text: string): Address {
   const dotted = /[^:]*\.[^:]*$/.exec(text)?.[0]
   const tail = dotted === undefined ? [] : [parseIPv4(dotted)]
-  const groups = (part: string): number[] => part.split(':').filter(Boolean).map((group) => Number.parseInt(group, 16))
   const hexadecimal = dotted === undefined ? text : text.slice(0, -dotted.length)
   const [left = '', right = ''] = hexadecimal.split('::')
   const head = groups(left)
@@ -44,16 +47,16 @@ export function parseAddress(text: string): Address | undefined {
 }
 
 function formatIPv6(address: Address): string {
-  const groups = address.flatMap((word) => [(word >>> 16).toString(16), (word & 0xffff).toString(16)])
+  const words = address.flatMap((word) => [(word >>> 16).toString(16), (word & 0xffff).toString(16)])
   let best = { start: 0, length: 0 }
   for (let start = 0; start < 8; start++) {
     let length = 0
-    while (groups[start + length] === '0') length++
+    while (words[start + length] === '0') length++
     if (length > best.length) best = { start, length }
   }
   // RFC 5952 §4.2.2: one group of zeros alone is not shortened.
-  if (best.length < 2) return groups.join(':')
-  return `${groups.slice(0, best.start).join(':')}::${groups.slice(best.start + best.length).join(':')}`
+  if (best.length < 2) return words.join(':')
+  return `${words.slice(0, best.start).join(':')}::${words.slice(best.start + best.length).join(':')}`
 }
 
 /** The usual text of an address. */

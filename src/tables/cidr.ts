@@ -2,7 +2,7 @@
  * cidr: address ranges in the order of the file; the first that holds the address answers.
  *
  * Rules: `pattern result`, `!pattern result`, `if pattern` ... `endif`, `if !pattern` ... `endif`.
- * A key that is no IP address is in no range, and the opposite of a range does not hold it either.
+ * A range says nothing about the other address family: neither it nor its opposite holds such an address.
  *
  * Source: cidr_table(5).
  */
@@ -89,7 +89,8 @@ function match(rules: readonly CidrRule[], address: Address): Lookup {
   for (let i = 0; i < rules.length; ) {
     const rule = rules[i]
     if (rule === undefined) break
-    const holds = inRange(rule.range, address) !== rule.negated
+    const sameFamily = rule.range.base.length === address.length
+    const holds = sameFamily && inRange(rule.range, address) !== rule.negated
     i++
     if (rule.action.kind === 'if') {
       if (!holds) i = rule.action.skipTo

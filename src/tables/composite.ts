@@ -62,6 +62,7 @@ export function openUnionmap(request: OpenRequest): Table {
   const members = openMembers('unionmap', request)
   return compositeTable(request.spec, members, (key) => {
     const results = members.map((member) => member.lookup(key))
-    return results.every((result) => !isPromise(result)) ? union(results) : Promise.all(results).then(union)
+    const ready = results.filter((result): result is Lookup => !isPromise(result))
+    return ready.length === results.length ? union(ready) : Promise.all(results.map(async (result) => result)).then(union)
   })
 }

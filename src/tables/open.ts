@@ -9,6 +9,8 @@
 import { openCidr } from './cidr.ts'
 import { openPipemap, openUnionmap } from './composite.ts'
 import { openDebug, openEnviron, openFail, openInline, openInternal, openRandmap, openStatic } from './constant.ts'
+import { openPcre } from './pattern/pcre.ts'
+import { openRegexp } from './pattern/regexp.ts'
 import { TableOpenError, type Opener, type Table, type TableOptions } from './table.ts'
 import { openTexthash } from './texthash.ts'
 import { unavailableTable } from './unavailable.ts'
@@ -21,8 +23,10 @@ const OPENERS: Readonly<Record<string, Opener>> = {
   fail: openFail,
   inline: openInline,
   internal: openInternal,
+  pcre: openPcre,
   pipemap: openPipemap,
   randmap: openRandmap,
+  regexp: openRegexp,
   static: openStatic,
   texthash: openTexthash,
   unionmap: openUnionmap,

@@ -10,7 +10,7 @@
 /** What a logical line says. `problem` is worded as postmap words it, without file and line. */
 export type SourceLine =
   | { readonly kind: 'entry'; readonly key: string; readonly value: string; readonly looksLikeAlias: boolean }
-  | { readonly kind: 'problem'; readonly problem: 'format' | 'quote' | 'leading space' }
+  | { readonly kind: 'problem'; readonly problem: SourceProblem }
 
 const SPACE = /[ \t\r\v\f\n]/
 
@@ -42,14 +42,12 @@ export function parseSourceLine(text: string): SourceLine {
   return { kind: 'entry', key, value, looksLikeAlias: key.endsWith(':') }
 }
 
+/** Why a logical line is no entry. */
+export type SourceProblem = 'format' | 'quote' | 'leading space'
+
 /** The warning for a line that is not an entry; `file` as the admin named it. */
-export function problemText(file: string, line: number, text: string, problem: 'format' | 'quote' | 'leading space'): string {
-  switch (problem) {
-    case 'leading space':
-      return `${file}: logical line must not start with whitespace: "${text.slice(0, 30)}"`
-    case 'quote':
-      return `${file}, line ${line}: unbalanced '"' in '${text}' -- ignoring this line`
-    case 'format':
-      return `${file}, line ${line}: expected format: key whitespace value`
-  }
+export function problemText(file: string, line: number, text: string, problem: SourceProblem): string {
+  if (problem === 'leading space') return `${file}: logical line must not start with whitespace: "${text.slice(0, 30)}"`
+  if (problem === 'quote') return `${file}, line ${line}: unbalanced '"' in '${text}' -- ignoring this line`
+  return `${file}, line ${line}: expected format: key whitespace value`
 }

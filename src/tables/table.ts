@@ -62,7 +62,7 @@ export type OpenRequest = {
   readonly spec: string
   readonly options: TableOptions
   /** Opens another table: for types made of tables. */
-  open(spec: string): Table
+  readonly open: (spec: string) => Table
 }
 
 /**
