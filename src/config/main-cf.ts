@@ -72,6 +72,7 @@ export function parseMainCf(text: string, file: string): MainCf {
     if (SPACE_REGEXP.test(line)) {
       const start = line.length > 30 ? `${line.slice(0, 30)}...` : line
       warnings.push(`${file}: logical line must not start with whitespace: "${start}"`)
+      continue
     }
     const pair = splitNameValue(line)
     if ('reason' in pair) throw new ConfigError(`${file}, line ${first}: ${pair.reason}: "${line}"`)
