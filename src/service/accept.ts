@@ -1,0 +1,66 @@
+/**
+ * The door of a worker: accepts clients from a listener while there is room.
+ *
+ * In Postfix a service at its process limit does not accept; clients wait in the
+ * backlog of the listener and are served in turn. node:net can only close a
+ * listener, so each opening of the door listens on a copy of the descriptor,
+ * and closing it gives up the copy. The listener itself stays, with its backlog.
+ *
+ * @module
+ */
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { dup } from '#system/posix.ts'
+
+/** What a door needs to know. */
+export type DoorOptions = {
+  /** The listener: bound and listening already. */
+  readonly fd: number
+  readonly backlog: number
+  /** Whether a client that has sent all may still read our replies. */
+  readonly halfOpen: boolean
+  readonly onClient: (socket: Socket) => void
+  readonly onError: (error: Error) => void
+}
+
+/** One listener and whether this process accepts from it. */
+export class Door {
+  readonly #options: DoorOptions
+  #server: Server | undefined
+
+  constructor(options: DoorOptions) {
+    this.#options = options
+  }
+
+  /** Whether clients are accepted. */
+  get isOpen(): boolean {
+    return this.#server !== undefined
+  }
+
+  /** The address of the listener, while open. A path for a UNIX socket. */
+  get address(): AddressInfo | string | null {
+    return this.#server?.address() ?? null
+  }
+
+  /** Accepts from now on. Resolves when the first client could come. */
+  open(): Promise<void> {
+    if (this.#server !== undefined) return Promise.resolve()
+    const { fd, backlog, halfOpen, onClient, onError } = this.#options
+    const server = createServer({ allowHalfOpen: halfOpen, noDelay: true }, onClient)
+    this.#server = server
+    return new Promise((resolve) => {
+      server.on('error', (error) => {
+        if (this.#server === server) this.#server = undefined
+        onError(error)
+        resolve()
+      })
+      server.listen({ fd: dup(fd), backlog }, resolve)
+    })
+  }
+
+  /** Accepts no more. Clients that are in stay; those who come now wait in the backlog. */
+  close(): void {
+    const server = this.#server
+    this.#server = undefined
+    server?.close()
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * What master and its workers tell each other, over the IPC channel of node:child_process.
+ *
+ * A channel that closes tells a worker that master is gone.
+ *
+ * @module
+ */
+import { isRecord } from './shape.ts'
+
+/** From a worker. */
+export type WorkerMessage =
+  /** It accepts clients now. */
+  | { readonly kind: 'ready' }
+  /** It got its first client: an exit from now on is no failed start. */
+  | { readonly kind: 'used' }
+  /** It reached its limit of clients, or has room again. */
+  | { readonly kind: 'full'; readonly full: boolean }
+  /** It accepts no more clients, and ends when those at work are done. */
+  | { readonly kind: 'leaving' }
+
+/** To a worker. */
+export type MasterMessage =
+  /** Its share of the service's process limit; 0: no limit. */
+  | { readonly kind: 'limit'; readonly clients: number }
+  /** Whether new sessions use the values for `stress`. */
+  | { readonly kind: 'stress'; readonly stress: boolean }
+  /** Accept no more, finish those at work, end. `graceMs`: end after this long in any case. */
+  | { readonly kind: 'stop'; readonly reason: 'reload' | 'stop'; readonly graceMs?: number }
+
+/** Tells whether a message comes from a worker of ours. */
+export function isWorkerMessage(message: unknown): message is WorkerMessage {
+  if (!isRecord(message)) return false
+  if (message['kind'] === 'full') return typeof message['full'] === 'boolean'
+  return message['kind'] === 'ready' || message['kind'] === 'used' || message['kind'] === 'leaving'
+}
+
+/** Tells whether a message comes from master. */
+export function isMasterMessage(message: unknown): message is MasterMessage {
+  if (!isRecord(message)) return false
+  switch (message['kind']) {
+    case 'limit':
+      return typeof message['clients'] === 'number'
+    case 'stress':
+      return typeof message['stress'] === 'boolean'
+    case 'stop':
+      return message['reason'] === 'reload' || message['reason'] === 'stop'
+    default:
+      return false
+  }
+}
+
+/** The environment variable with a worker's limit of clients at its start. */
+export const LIMIT_VARIABLE = 'POSTHORN_CLIENT_LIMIT'
+
+/** The first descriptor of a worker's listeners; the IPC channel comes after the last. */
+export const FIRST_LISTENER_FD = 3
+
+/** How many clients the system keeps waiting on each listener. Master and workers must use the same. */
+export const LISTEN_BACKLOG = 1024
