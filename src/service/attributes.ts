@@ -2,10 +2,12 @@
  * Postfix's attribute lists, on the sockets that its own commands use:
  * `name NUL value NUL … NUL`.
  *
- * The order counts, and names may repeat, so a list is an array of pairs. Text is UTF-8.
+ * The order counts, and names may repeat, so a list is an array of pairs. Bytes
+ * that are not UTF-8 are kept, see util/raw-text.ts.
  *
  * @module
  */
+import { decodeRaw, encodeRaw } from '#util/raw-text.ts'
 
 /** One attribute. Numbers are sent as unsigned decimals of 32 bits, as Postfix does: -1 is 4294967295. */
 export type Attribute = readonly [name: string, value: string | number]
@@ -31,7 +33,7 @@ function valueText(value: string | number): string {
 export function encodeAttributes(list: readonly Attribute[], more = false): Buffer {
   const parts = list.flatMap(([name, value]) => [name, valueText(value)])
   if (parts.some((part) => part.includes('\0'))) throw new AttributeError('Cannot send an attribute that holds a NUL')
-  return Buffer.from(parts.map((part) => `${part}\0`).join('') + (more ? '' : '\0'), 'utf8')
+  return Buffer.from(encodeRaw(parts.map((part) => `${part}\0`).join('') + (more ? '' : '\0')))
 }
 
 /** Cuts a byte stream into attribute lists. */
@@ -62,7 +64,7 @@ export class AttributeDecoder {
     const lists: [string, string][][] = []
     let size = this.#strings.reduce((sum, text) => sum + text.length + 1, 0)
     for (let end = this.#held.indexOf(0); end !== -1; end = this.#held.indexOf(0, this.#position)) {
-      const text = this.#held.toString('utf8', this.#position, end)
+      const text = decodeRaw(this.#held.subarray(this.#position, end))
       this.#position = end + 1
       size += text.length + 1
       if (text === '' && this.#strings.length % 2 === 0) {
@@ -99,7 +101,7 @@ export function firstList(bytes: Uint8Array): { list: [string, string][]; length
   const held = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   for (let start = 0, end = held.indexOf(0); end !== -1; start = end + 1, end = held.indexOf(0, start)) {
     if (end === start && strings.length % 2 === 0) return { list: pairs(strings), length: end + 1 }
-    strings.push(held.toString('utf8', start, end))
+    strings.push(decodeRaw(held.subarray(start, end)))
   }
   return undefined
 }

@@ -7,7 +7,7 @@
  * @module
  */
 import type { StatusRecord } from '#queue/logs.ts'
-import type { LogName } from '#queue/spool.ts'
+import { isQueueId, type LogName, type QueueId } from '#queue/spool.ts'
 import type { Config } from '#config/config.ts'
 import { openClient, type Client } from './conversation.ts'
 import { hasShape, isRecord, type Shape } from './shape.ts'
@@ -15,7 +15,7 @@ import { hasShape, isRecord, type Shape } from './shape.ts'
 /** The message that a notice is about. */
 export type NoticeMessage = {
   readonly queueName: string
-  readonly queueId: string
+  readonly queueId: QueueId
   /** `7bit`, `8bit` or empty. */
   readonly encoding: string
   readonly sendOptions: number
@@ -28,7 +28,7 @@ export type NoticeMessage = {
 /** One request to bounce, defer or trace. */
 export type BounceRequest =
   /** Add a recipient to the log. `deleteRecipient`: the service marks it done at `record.offset`. */
-  | { readonly kind: 'append'; readonly queueId: string; readonly record: StatusRecord; readonly deleteRecipient?: boolean }
+  | { readonly kind: 'append'; readonly queueId: QueueId; readonly record: StatusRecord; readonly deleteRecipient?: boolean }
   /** Send the notice of all logged recipients to the sender and remove the log. `clean`: remove the log also when that fails. */
   | { readonly kind: 'flush'; readonly message: NoticeMessage; readonly clean?: boolean }
   /** As `flush`, one notice for each recipient, with the recipient in the return address. */
@@ -63,7 +63,12 @@ const REQUESTS: Readonly<Record<string, Shape>> = {
 export function isBounceRequest(message: unknown): message is BounceRequest {
   if (!isRecord(message) || typeof message['kind'] !== 'string') return false
   const shape = Object.hasOwn(REQUESTS, message['kind']) ? REQUESTS[message['kind']] : undefined
-  return shape !== undefined && hasShape(message, shape)
+  return shape !== undefined && hasShape(message, shape) && namesMessage(message)
+}
+
+function namesMessage(request: Readonly<Record<string, unknown>>): boolean {
+  const holder = isRecord(request['message']) ? request['message'] : request
+  return typeof holder['queueId'] === 'string' && isQueueId(holder['queueId'])
 }
 
 /** Tells whether a message is a reply of bounce, defer or trace. */
@@ -77,7 +82,7 @@ export function isBounceReply(message: unknown): message is BounceReply {
  * recipient then stays in the queue.
  */
 export type BounceClient = {
-  append(log: LogName, queueId: string, record: StatusRecord, deleteRecipient?: boolean): Promise<void>
+  append(log: LogName, queueId: QueueId, record: StatusRecord, deleteRecipient?: boolean): Promise<void>
   flush(log: LogName, message: NoticeMessage, clean?: boolean): Promise<void>
   verp(log: LogName, message: NoticeMessage, delimiters: string): Promise<void>
   warn(message: NoticeMessage): Promise<void>

@@ -15,6 +15,8 @@ export type WorkerMessage =
   | { readonly kind: 'used' }
   /** It reached its limit of clients, or has room again. */
   | { readonly kind: 'full'; readonly full: boolean }
+  /** It has little time left for more clients. */
+  | { readonly kind: 'busy' }
   /** It accepts no more clients, and ends when those at work are done. */
   | { readonly kind: 'leaving' }
 
@@ -31,7 +33,7 @@ export type MasterMessage =
 export function isWorkerMessage(message: unknown): message is WorkerMessage {
   if (!isRecord(message)) return false
   if (message['kind'] === 'full') return typeof message['full'] === 'boolean'
-  return message['kind'] === 'ready' || message['kind'] === 'used' || message['kind'] === 'leaving'
+  return message['kind'] === 'ready' || message['kind'] === 'busy' || message['kind'] === 'used' || message['kind'] === 'leaving'
 }
 
 /** Tells whether a message comes from master. */
@@ -51,6 +53,9 @@ export function isMasterMessage(message: unknown): message is MasterMessage {
 
 /** The environment variable with a worker's limit of clients at its start. */
 export const LIMIT_VARIABLE = 'POSTHORN_CLIENT_LIMIT'
+
+/** The environment variable with a worker's name in the log: the command of master.cf. */
+export const PROGRAM_VARIABLE = 'POSTHORN_PROGRAM'
 
 /** The first descriptor of a worker's listeners; the IPC channel comes after the last. */
 export const FIRST_LISTENER_FD = 3

@@ -8,6 +8,7 @@
  * @module
  */
 import type { EnvelopeRecipient } from '#queue/envelope.ts'
+import { isQueueId, type QueueId } from '#queue/id.ts'
 import { hasShape, isRecord, type Shape } from './shape.ts'
 
 /** What qmgr wants besides plain delivery. */
@@ -27,7 +28,7 @@ export type DeliverFlags = {
 /** Times in milliseconds since 1970, but for `arrival`. */
 export type DeliverRequest = {
   readonly queueName: 'active'
-  readonly queueId: string
+  readonly queueId: QueueId
   /** Where the content begins in the queue file. */
   readonly dataOffset: number
   /** Field 1 of the size record: content and envelope. */
@@ -92,7 +93,7 @@ const HOP = { status: 'string', reason: 'string' } as const satisfies Shape
 
 /** Tells whether a message is a request of qmgr. */
 export function isDeliverRequest(message: unknown): message is DeliverRequest {
-  return hasShape(message, REQUEST)
+  return hasShape(message, REQUEST) && isRecord(message) && typeof message['queueId'] === 'string' && isQueueId(message['queueId'])
 }
 
 /** Tells whether a message is the reply of a delivery agent. */

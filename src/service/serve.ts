@@ -5,6 +5,7 @@
  * @module
  */
 import { Socket, type AddressInfo } from 'node:net'
+import type { ServiceType } from '#config/master-cf.ts'
 import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
 import { setSignalDriven } from '#system/posix.ts'
@@ -13,7 +14,6 @@ import { Door } from './accept.ts'
 import { FrameDecoder } from './frame.ts'
 import { Slots } from './slots.ts'
 import { TRIGGER_BYTES_MAX } from './trigger.ts'
-import type { ServiceType } from './worker-arguments.ts'
 
 /** How a client came in. */
 export type ClientInfo = {

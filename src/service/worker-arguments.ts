@@ -7,9 +7,7 @@
  * @module
  */
 import { splitNameValue } from '#config/main-cf.ts'
-
-/** What kind of endpoint a service has. */
-export type ServiceType = 'inet' | 'unix' | 'fifo' | 'pass' | 'unix-dgram'
+import type { ServiceType } from '#config/master-cf.ts'
 
 /** A worker's place in the system. */
 export type WorkerArguments = {

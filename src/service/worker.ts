@@ -12,23 +12,27 @@
 import { chdir } from 'node:process'
 import type { Config } from '#config/config.ts'
 import { loadConfig } from '#config/load.ts'
+import type { ServiceType } from '#config/master-cf.ts'
 import { errnoText } from '#system/errno.ts'
 import { clib } from '#system/ffi.ts'
 import { log, setLog, type Logger, type OpenLog } from '#system/log.ts'
 import { chroot } from '#system/posix.ts'
 import { becomeUser, getpwnam } from '#system/users.ts'
 import {
-  FIRST_LISTENER_FD, isMasterMessage, LIMIT_VARIABLE, LISTEN_BACKLOG, type MasterMessage, type WorkerMessage,
+  FIRST_LISTENER_FD, isMasterMessage, LIMIT_VARIABLE, LISTEN_BACKLOG, PROGRAM_VARIABLE,
+  type MasterMessage, type WorkerMessage,
 } from './control.ts'
 import { openProgramLog, reopenProgramLog } from './logging.ts'
 import { Serving, type WorkerHandlers } from './serve.ts'
 import { Slots } from './slots.ts'
-import { parseWorkerArguments, type ServiceType, type WorkerArguments } from './worker-arguments.ts'
+import { parseWorkerArguments, type WorkerArguments } from './worker-arguments.ts'
 
 export type { ClientInfo, WorkerHandlers } from './serve.ts'
 
 /** What a program gets from its worker. */
 export type Worker = {
+  /** `smtpd`: the command of master.cf. Programs with two names (smtp and lmtp) tell them apart by this. */
+  readonly program: string
   /** With the `-o` of the service. Under stress another object: ask anew for each session. */
   readonly config: Config
   /** main.cf without the `-o` of this service: what another service (cleanup) would see. */
@@ -55,7 +59,11 @@ const FATAL_PAUSE_MS = 1000
 /** Clients after which a worker makes place for a fresh one: max_use for each of Postfix's processes that it stands for. */
 const DEFAULT_PROCESSES = 100
 
-/** Runs the program of this process until it ends. Does not return before that, and does not throw. */
+/**
+ * Runs the program of this process until it ends. Does not return before that, and does not throw.
+ *
+ * @param program Its name in the log, where master does not give another.
+ */
 export async function runWorker(program: string, setup: WorkerSetup): Promise<void> {
   process.umask(0o077)
   process.on('SIGHUP', () => undefined)
@@ -64,7 +72,7 @@ export async function runWorker(program: string, setup: WorkerSetup): Promise<vo
   process.on('unhandledRejection', (reason) => dieOfBug(reason))
   try {
     const args = parseWorkerArguments(process.argv.slice(2))
-    await new Life(program, args).run(setup)
+    await new Life(process.env[PROGRAM_VARIABLE] ?? program, args).run(setup)
   } catch (error) {
     fatalExit(errnoText(error))
   }
@@ -82,6 +90,10 @@ function dieOfBug(error: unknown): never {
   process.exit(1)
 }
 
+/** How often, and above what share of its time, a worker counts as busy. */
+const LOAD_INTERVAL_MS = 500
+const BUSY_UTILIZATION = 0.6
+
 class Life {
   readonly #program: string
   readonly #args: WorkerArguments
@@ -97,6 +109,7 @@ class Life {
   #full = false
   #idleTimer: NodeJS.Timeout | undefined
   #idleMs = 0
+  #loadTimer: NodeJS.Timeout | undefined
 
   constructor(program: string, args: WorkerArguments) {
     this.#program = program
@@ -135,6 +148,7 @@ class Life {
     const stress = (): boolean => this.#stress
     const slots = this.#slots
     return {
+      program: this.#program,
       get config() {
         return config()
       },
@@ -209,7 +223,22 @@ class Life {
     if (process.connected) process.send?.(message)
   }
 
+  /** Tells master when this process has no time left for more clients: another one may share them. */
+  #measureLoad(): void {
+    if (this.#loadTimer !== undefined) return
+    let before = performance.eventLoopUtilization()
+    this.#loadTimer = setInterval(() => {
+      const { utilization } = performance.eventLoopUtilization(before)
+      before = performance.eventLoopUtilization()
+      if (utilization > BUSY_UTILIZATION) this.#tell({ kind: 'busy' })
+      if (this.#slots.used > 0) return
+      clearInterval(this.#loadTimer)
+      this.#loadTimer = undefined
+    }, LOAD_INTERVAL_MS)
+  }
+
   #used(): void {
+    this.#measureLoad()
     if (this.#clients++ === 0) this.#tell({ kind: 'used' })
     const perProcess = this.#calm.int('max_use')
     const most = perProcess * (this.#slots.limit > 0 ? this.#slots.limit : DEFAULT_PROCESSES)

@@ -40,6 +40,8 @@ const DEFINITIONS = {
   getpwnam: { arguments: ['string'], return: 'pointer' },
   getpwuid: { arguments: ['u32'], return: 'pointer' },
   getgrnam: { arguments: ['string'], return: 'pointer' },
+  getservbyname: { arguments: ['string', 'string'], return: 'pointer' },
+  waitid: { arguments: ['i32', 'u32', 'buffer', 'i32'], return: 'i32' },
   getgrgid: { arguments: ['u32'], return: 'pointer' },
 } as const
 

@@ -45,6 +45,8 @@ const FACILITIES: Readonly<Record<string, number>> = {
 const UNSAFE_REGEXP = /[\u0000-\u001f\u007f-\u{10ffff}]/u
 // eslint-disable-next-line no-control-regex
 const CONTROL_REGEXP = /[\u0000-\u001f\u007f-\u009f]/g
+/** A byte that is no part of UTF-8 text, see util/raw-text.ts. */
+const LONE_SURROGATE_REGEXP = /\p{Surrogate}/gu
 // eslint-disable-next-line no-control-regex
 const NON_ASCII_REGEXP = /[^\u0000-\u007f]/gu
 
@@ -59,7 +61,7 @@ export function facilityNumber(name: string): number | undefined {
  */
 export function safeText(text: string, utf8: boolean): string {
   if (text.length <= TEXT_BYTES_MAX && !UNSAFE_REGEXP.test(text)) return text
-  let safe = text.replaceAll(CONTROL_REGEXP, '?')
+  let safe = text.replaceAll(CONTROL_REGEXP, '?').replaceAll(LONE_SURROGATE_REGEXP, '?')
   if (!utf8) safe = safe.replaceAll(NON_ASCII_REGEXP, (char) => '?'.repeat(Buffer.byteLength(char)))
   return cut(safe)
 }

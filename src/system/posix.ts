@@ -25,12 +25,16 @@ const F_SETOWN = 8
 const O_ASYNC = 0o20000
 const O_NONBLOCK = 0o4000
 const WNOHANG = 1
+const WEXITED = 4
+const WNOWAIT = 0x1000000
+const P_ALL = 0
 const POLLIN = 1
 
 /** struct flock: short type, short whence, 4 padding, i64 start, i64 length, i32 pid. */
 const FLOCK_BYTES = 32
 /** struct pollfd: i32 fd, i16 events, i16 revents. */
 const POLLFD_BYTES = 8
+const SIGINFO_BYTES = 128
 
 /**
  * flock(2) on the open file of `fd`. Two descriptors opened apart compete, also in one process.
@@ -145,6 +149,15 @@ export function reap(pid: number): Ended | undefined {
   const word = status.readInt32LE(0)
   const signal = word & 0x7f
   return signal === 0 ? { pid: ended, status: (word >> 8) & 0xff, signal: undefined } : { pid: ended, status: undefined, signal }
+}
+
+/** A child that has ended and waits to be collected, without collecting it. `undefined`: none. */
+export function endedChild(): number | undefined {
+  const information = Buffer.alloc(SIGINFO_BYTES)
+  if (clib().waitid(P_ALL, 0, information, WEXITED | WNOHANG | WNOWAIT) === -1) return undefined
+  // siginfo: i32 signal, errno, code, padding, then i32 pid.
+  const pid = information.readInt32LE(16)
+  return pid === 0 ? undefined : pid
 }
 
 /**

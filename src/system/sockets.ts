@@ -232,3 +232,12 @@ export function recvDescriptor(fd: number): number | undefined {
   if (parts.length === 0 || received === 0n || !passed) throw new Error('Cannot take a descriptor as the peer sent none')
   return control.readInt32LE(16)
 }
+
+/** The TCP port of a service name (`smtp`: 25), or `undefined`. */
+export function servicePort(name: string): number | undefined {
+  const entry = clib().getservbyname(name, 'tcp')
+  if (entry === 0n) return undefined
+  // struct servent: name, aliases, i32 port in network order.
+  const port = ffi().getInt32(entry, 16)
+  return ((port & 0xff) << 8) | ((port >> 8) & 0xff)
+}

@@ -22,6 +22,8 @@ export type TestWorkerOptions = {
   /** Default: no limit. */
   readonly clientLimit?: number
   readonly args?: readonly string[]
+  /** `smtp` or `lmtp` …; default `test`. */
+  readonly program?: string
 }
 
 /** A running service. */
@@ -39,13 +41,13 @@ export type TestWorker = AsyncDisposable & {
 
 /** Starts a program's handlers, as `runWorker` would. Stop it with `stop()`, or at the end of an `await using` block. */
 export async function startWorker(setup: WorkerSetup, options: TestWorkerOptions = {}): Promise<TestWorker> {
-  const { config = configFrom({}), name = 'test', type = 'inet', clientLimit = 0, args = [] } = options
+  const { config = configFrom({}), name = 'test', type = 'inet', clientLimit = 0, args = [], program = 'test' } = options
   const folder = mkdtempSync(join(tmpdir(), 'posthorn-worker-'))
   const path = join(folder, 'socket')
   const slots = new Slots(clientLimit)
   const stopping = new AbortController()
   const worker: Worker = {
-    config, common: config, log, service: { name, type }, args, stop: stopping.signal, clientLimit, slots, stress: false,
+    program, config, common: config, log, service: { name, type }, args, stop: stopping.signal, clientLimit, slots, stress: false,
   }
   const handlers = await setup(worker)
   const fd = type === 'inet' ? listenInet('127.0.0.1', 0, 64) : type === 'unix' ? listenUnix(path, 64) : bindDatagram(path)
