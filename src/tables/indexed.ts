@@ -1,0 +1,134 @@
+/**
+ * hash, btree, lmdb and cdb: indexed files made by postmap or postalias, ours or Postfix's.
+ *
+ * The file is read into memory under a shared lock, so that a rebuild in place
+ * is never seen half done. A key is stored with a NUL behind it or without: both
+ * are tried until one is found, and then only that form.
+ *
+ * Source: DATABASE_README; postmap(1), -n and -N.
+ */
+import { closeSync, openSync, readFileSync, statSync } from 'node:fs'
+import { errnoText } from '#system/errno.ts'
+import { log } from '#system/log.ts'
+import { fcntlLock, flock } from '#system/posix.ts'
+import { decodeFileContent } from './file-content.ts'
+import { openFileTable } from './file-table.ts'
+import { keyFolder } from './fold.ts'
+import { storeFormat } from './store/formats.ts'
+import { DamagedStore, type StoreFormat, type StoreReader } from './store/store.ts'
+import { ABSENT, failed, found, TableOpenError, type Lookup, type OpenRequest, type Table } from './table.ts'
+import { decodeText } from './text.ts'
+
+/** Edits this fresh may still be followed by postmap: no warning yet. */
+const SOURCE_GRACE_MS = 100_000
+
+/** An open store and what is known about its trailing NULs. */
+type IndexedFile = { readonly store: StoreReader; nul: boolean | undefined }
+
+function lockShared(fd: number, kind: StoreFormat['lock']): void {
+  if (kind === 'flock') flock(fd, 'shared', true)
+  if (kind === 'fcntl') fcntlLock(fd, 'shared', true)
+}
+
+/**
+ * The bytes of an indexed file, read under its lock.
+ *
+ * @throws {TableOpenError} In Postfix's words: `open database /etc/x.db: No such file or directory`.
+ */
+export function readStoreFile(path: string, format: StoreFormat): Buffer {
+  let fd: number | undefined
+  try {
+    fd = openSync(path, 'r')
+    lockShared(fd, format.lock)
+    return readFileSync(fd)
+  } catch (error) {
+    throw new TableOpenError(`open database ${path}: ${errnoText(error)}`)
+  } finally {
+    if (fd !== undefined) closeSync(fd)
+  }
+}
+
+function warnIfOlder(path: string, source: string): void {
+  try {
+    const changed = statSync(source).mtimeMs
+    if (changed > statSync(path).mtimeMs && changed < Date.now() - SOURCE_GRACE_MS) {
+      log.warning(`database ${path} is older than source file ${source}`)
+    }
+  } catch {
+    // No source file: the database stands by itself.
+  }
+}
+
+function load(path: string, source: string, format: StoreFormat): IndexedFile {
+  const bytes = readStoreFile(path, format)
+  warnIfOlder(path, source)
+  try {
+    return { store: format.read(bytes), nul: undefined }
+  } catch (error) {
+    if (error instanceof DamagedStore) throw new TableOpenError(`open database ${path}: ${error.message}`)
+    throw error
+  }
+}
+
+/** Bytes of a key or value as text, up to the first NUL. */
+function textOf(bytes: Uint8Array): string {
+  const nul = bytes.indexOf(0)
+  return decodeText(nul < 0 ? bytes : bytes.subarray(0, nul))
+}
+
+function findBytes(file: IndexedFile, key: string): Uint8Array | undefined {
+  if (file.nul !== false) {
+    const value = file.store.find(Buffer.from(`${key}\0`))
+    if (value !== undefined) {
+      file.nul = true
+      return value
+    }
+  }
+  if (file.nul === true) return undefined
+  const value = file.store.find(Buffer.from(key))
+  if (value !== undefined) file.nul = false
+  return value
+}
+
+/** An answer from a value; values of `-F` tables are base64. */
+function answer(spec: string, value: string, fileContent: boolean): Lookup {
+  if (!fileContent) return found(value)
+  const content = decodeFileContent(value)
+  return content === undefined ? failed(`table ${spec}: malformed BASE64 value: ${value.slice(0, 30)}`) : found(content)
+}
+
+function damaged(spec: string, error: unknown): Lookup {
+  if (!(error instanceof DamagedStore)) throw error
+  log.warning(`${spec}: ${error.message}`)
+  return failed(error.message)
+}
+
+/** @throws {DamagedStore} */
+function* textEntries({ store }: IndexedFile): Generator<readonly [string, string]> {
+  for (const [key, value] of store.entries()) yield [textOf(key), textOf(value)]
+}
+
+/**
+ * Opens a table of an indexed file type.
+ *
+ * @throws {TableOpenError} The file cannot be read or is damaged.
+ */
+export function openIndexed(type: string, { name, spec, options }: OpenRequest): Table {
+  const format = storeFormat(type)
+  if (format === undefined) throw new TableOpenError(`unsupported dictionary type: ${type}`)
+  const path = name + format.suffix
+  const fold = keyFolder(options)
+  return openFileTable<IndexedFile>(spec, path, {
+    pattern: false,
+    load: () => load(path, name, format),
+    find(file, key) {
+      try {
+        const value = findBytes(file, fold(key))
+        return value === undefined ? ABSENT : answer(spec, textOf(value), options.fileContent === true)
+      } catch (error) {
+        return damaged(spec, error)
+      }
+    },
+    entries: textEntries,
+  })
+}
