@@ -58,14 +58,17 @@ export function serveConversation<Req, Rep>(
 ): void {
   const decoder = new FrameDecoder()
   const answer = async (id: number, request: Req): Promise<void> => {
-    const message = await outcome(id, () => (slots === undefined ? handler(request) : slots.run(() => handler(request))), onError)
+    const message = await outcome(id, () => handler(request), onError)
     if (!socket.destroyed) socket.write(encodeFrame(message))
   }
+  // The place is given back after the reply was written: a worker that drains may end as soon as all are free.
+  const serve = (id: number, request: Req): Promise<void> =>
+    slots === undefined ? answer(id, request) : slots.run(() => answer(id, request))
   const take = (message: unknown): void => {
     if (!isRecord(message) || typeof message['id'] !== 'number' || !isRequest(message['request'])) {
       throw new ConversationError('malformed', 'Cannot read a request')
     }
-    answer(message['id'], message['request']).catch(onError)
+    serve(message['id'], message['request']).catch(onError)
   }
   socket.on('error', () => socket.destroy())
   socket.on('data', (chunk: Buffer) => {
