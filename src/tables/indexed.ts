@@ -26,6 +26,8 @@ const SOURCE_GRACE_MS = 100_000
 type IndexedFile = { readonly store: StoreReader; nul: boolean | undefined }
 
 function lockShared(fd: number, kind: StoreFormat['lock']): void {
+  // Elsewhere there is no lock to take, and no Postfix of Linux to take turns with.
+  if (process.platform !== 'linux') return
   if (kind === 'flock') flock(fd, 'shared', true)
   if (kind === 'fcntl') fcntlLock(fd, 'shared', true)
 }

@@ -9,28 +9,44 @@
 import { openCidr } from './cidr.ts'
 import { openPipemap, openUnionmap } from './composite.ts'
 import { openDebug, openEnviron, openFail, openInline, openInternal, openRandmap, openStatic } from './constant.ts'
+import { openIndexed } from './indexed.ts'
 import { openPcre } from './pattern/pcre.ts'
 import { openRegexp } from './pattern/regexp.ts'
+import { openProxy } from './proxy.ts'
+import { openSocketmap } from './remote/socketmap.ts'
+import { openTcp } from './remote/tcp.ts'
 import { TableOpenError, type Opener, type Table, type TableOptions } from './table.ts'
 import { openTexthash } from './texthash.ts'
+import { openUnix } from './unix.ts'
 import { unavailableTable } from './unavailable.ts'
 
 /** How each type is opened. */
 const OPENERS: Readonly<Record<string, Opener>> = {
+  btree: (request) => openIndexed('btree', request),
+  cdb: (request) => openIndexed('cdb', request),
   cidr: openCidr,
   debug: openDebug,
   environ: openEnviron,
   fail: openFail,
+  hash: (request) => openIndexed('hash', request),
   inline: openInline,
   internal: openInternal,
+  lmdb: (request) => openIndexed('lmdb', request),
   pcre: openPcre,
   pipemap: openPipemap,
+  proxy: openProxy,
   randmap: openRandmap,
   regexp: openRegexp,
+  socketmap: openSocketmap,
   static: openStatic,
+  tcp: openTcp,
   texthash: openTexthash,
   unionmap: openUnionmap,
+  unix: openUnix,
 }
+
+/** Types of Postfix that Posthorn knows and cannot open yet. */
+const REFUSED: ReadonlySet<string> = new Set(['dbm', 'ldap', 'memcache', 'mongodb', 'mysql', 'nis', 'nisplus', 'pgsql', 'redis', 'sdbm', 'sqlite'])
 
 /** The types that can be opened, in alphabetical order, as `postconf -m` lists them. */
 export const TABLE_TYPES: readonly string[] = Object.keys(OPENERS).toSorted()
@@ -43,7 +59,10 @@ function openOrThrow(spec: string, options: TableOptions): Table {
   }
   const type = spec.slice(0, colon)
   const opener = Object.hasOwn(OPENERS, type) ? OPENERS[type] : undefined
-  if (opener === undefined) throw new TableOpenError(`unsupported dictionary type: ${type}`)
+  if (opener === undefined) {
+    const why = REFUSED.has(type) ? ' (not supported by this version of Posthorn)' : ''
+    throw new TableOpenError(`unsupported dictionary type: ${type}${why}`)
+  }
   return opener({ name, spec, options, open: (member) => openTable(member, options) })
 }
 

@@ -3,21 +3,21 @@
  *
  * Source: DATABASE_README, unix.
  */
-import { findGroup, findUser } from '#system/users.ts'
+import { getgrnam, getpwnam } from '#system/users.ts'
 import { ABSENT, found, TableOpenError, type Lookup, type OpenRequest, type Table } from './table.ts'
 
 /** The password field is never shown, as on systems with shadow passwords. */
 const HIDDEN = 'x'
 
 function passwdLine(name: string): Lookup {
-  const user = findUser(name)
+  const user = getpwnam(name)
   if (user === undefined) return ABSENT
   const { uid, gid, gecos, home, shell } = user
   return found([user.name, HIDDEN, uid, gid, gecos, home, shell].join(':'))
 }
 
 function groupLine(name: string): Lookup {
-  const group = findGroup(name)
+  const group = getgrnam(name)
   if (group === undefined) return ABSENT
   return found([group.name, HIDDEN, group.gid, group.members.join(',')].join(':'))
 }

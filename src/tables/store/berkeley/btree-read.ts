@@ -41,17 +41,21 @@ class BerkeleyBtreeReader implements StoreReader {
   }
 
   #child(page: number, key: Uint8Array | undefined): number {
+    const item = page + this.#pages.itemOffset(page, key === undefined ? 0 : this.#lastNotAbove(page, key))
+    this.#check(item + 12)
+    return this.#bytes.readUInt32LE(item + 4)
+  }
+
+  /** The last item of an internal page whose key is not above `key`. */
+  #lastNotAbove(page: number, key: Uint8Array): number {
     let low = 0
     let high = this.#pages.itemCount(page) - 1
-    if (key === undefined) high = 0
-    while (low < high && key !== undefined) {
+    while (low < high) {
       const middle = (low + high + 1) >>> 1
       if (compareKeys(this.#internalKey(page, middle), key) <= 0) low = middle
       else high = middle - 1
     }
-    const item = page + this.#pages.itemOffset(page, low)
-    this.#check(item + 12)
-    return this.#bytes.readUInt32LE(item + 4)
+    return low
   }
 
   #check(end: number): void {

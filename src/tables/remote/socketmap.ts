@@ -1,0 +1,70 @@
+/**
+ * socketmap: Sendmail's table protocol: netstrings `name key`, answered with
+ * `OK value`, `NOTFOUND`, or `TEMP`, `TIMEOUT`, `PERM` and a reason.
+ *
+ * Source: socketmap_table(5).
+ */
+import { errnoText } from '#system/errno.ts'
+import { log } from '#system/log.ts'
+import { ABSENT, failed, found, TableOpenError, type Lookup, type OpenRequest, type Table } from '#tables/table.ts'
+import { decodeText } from '#tables/text.ts'
+import { inetAddress, ReplyClient, type ServerAddress } from './reply-client.ts'
+
+/** Longest length of a netstring, in digits. */
+const LENGTH_DIGITS_MAX = 10
+
+function takeNetstring(received: Buffer, bytesMax: number): string | undefined {
+  const colon = received.indexOf(58)
+  const digits = received.toString('latin1', 0, colon < 0 ? Math.min(received.length, LENGTH_DIGITS_MAX + 1) : colon)
+  if (!/^\d{0,10}$/.test(digits)) throw new Error('netstring format error')
+  if (colon < 0) return undefined
+  const length = Number(digits)
+  if (digits === '' || length > bytesMax) throw new Error('netstring format error or reply is too long')
+  const end = colon + 1 + length
+  if (received.length <= end) return undefined
+  if (received[end] !== 44) throw new Error('netstring format error')
+  return decodeText(received.subarray(colon + 1, end))
+}
+
+/** Takes `inet:host:port:name` or `unix:path:name` apart. */
+function parseName(text: string): { address: ServerAddress; map: string } | undefined {
+  const [, kind, where, map] = /^(inet|unix):(.+):([^:]+)$/s.exec(text) ?? []
+  if (where === undefined || map === undefined) return undefined
+  const address = kind === 'inet' ? inetAddress(where) : { text: where, connect: { path: where } }
+  return address === undefined ? undefined : { address, map }
+}
+
+function judge(spec: string, key: string, reply: string): Lookup {
+  const [, status = '', text = ''] = /^(\S*) ?(.*)$/s.exec(reply) ?? []
+  if (status === 'OK') return found(text)
+  if (status === 'NOTFOUND') return ABSENT
+  if (status === 'TEMP') return failed(`${spec} socketmap server temporary error: ${text}`)
+  if (status === 'TIMEOUT') return failed(`${spec} socketmap server timeout: ${text}`)
+  if (status === 'PERM') return failed(`${spec} socketmap server permanent error: ${text}`)
+  return failed(`${spec} socketmap server protocol error: "${reply.slice(0, 100)}" for key "${key}"`)
+}
+
+/**
+ * Opens `socketmap:inet:host:port:name` or `socketmap:unix:path:name`.
+ *
+ * @throws {TableOpenError} The name is malformed.
+ */
+export function openSocketmap({ name, spec, options }: OpenRequest): Table {
+  const target = parseName(name)
+  if (target === undefined) throw new TableOpenError(`socketmap name "${name}" is malformed: need inet:host:port:name or unix:path:name`)
+  const bytesMax = options.config.int('socketmap_max_reply_size')
+  const client = new ReplyClient(target.address, (received) => takeNetstring(received, bytesMax))
+  const lookup = async (key: string): Promise<Lookup> => {
+    const request = `${target.map} ${key}`
+    try {
+      const answer = judge(spec, key, await client.request(`${Buffer.byteLength(request)}:${request},`))
+      if (answer.kind === 'error') log.warning(answer.reason)
+      return answer
+    } catch (error) {
+      const reason = `${spec} socketmap server: ${errnoText(error)}`
+      log.warning(reason)
+      return failed(reason)
+    }
+  }
+  return { name: spec, pattern: true, lookup, close: () => client.close() }
+}
