@@ -12,7 +12,7 @@ import { readSizeRecord, RecipientCollector } from './envelope-parts.ts'
 import type { Envelope, EnvelopeRecipient } from './envelope-types.ts'
 import type { QueueId } from './id.ts'
 import { attributeType, QueueFileError, RECORD, splitAttribute } from './record.ts'
-import { RecordReader } from './record-reader.ts'
+import { RecordReader, type RecordSource } from './record-reader.ts'
 
 export type { Envelope, EnvelopeRecipient } from './envelope-types.ts'
 
@@ -232,19 +232,19 @@ function readOrReject(reader: RecordReader, id: QueueId): number {
 }
 
 /** Opens a reader for one run over an envelope. */
-function envelopeReader(fd: number, start: number): RecordReader {
-  return new RecordReader(fd, start, { readBytes: READ_BYTES })
+function envelopeReader(source: RecordSource, start: number): RecordReader {
+  return new RecordReader(source, start, { readBytes: READ_BYTES })
 }
 
 /**
  * Reads the envelope of a queue file.
  *
- * @param fd Open for reading; its position is neither used nor changed.
+ * @param source A descriptor open for reading, whose position is neither used nor changed; or the bytes of a file.
  * @throws {QueueFileError} When the file is damaged: it belongs into the queue `corrupt` then.
  * @throws {NodeJS.ErrnoException} When it cannot be read.
  */
-export function readEnvelope(fd: number, options: EnvelopeOptions): Envelope {
-  using reader = envelopeReader(fd, 0)
+export function readEnvelope(source: RecordSource, options: EnvelopeOptions): Envelope {
+  using reader = envelopeReader(source, 0)
   return new EnvelopeReader(reader, options).run()
 }
 
@@ -264,9 +264,9 @@ export type RecipientPass = {
  * @throws {QueueFileError} When the file is damaged.
  */
 export function readRecipients(
-  fd: number, envelope: ContentPlace, offset: number, options: EnvelopeOptions,
+  source: RecordSource, envelope: ContentPlace, offset: number, options: EnvelopeOptions,
 ): RecipientPass {
-  using reader = envelopeReader(fd, offset)
+  using reader = envelopeReader(source, offset)
   const collector = new RecipientCollector(options.id, options.recipientLimit ?? Infinity)
   while (!collector.full) {
     const type = readEnvelopeRecord(reader, envelope, options.id)

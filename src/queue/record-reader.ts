@@ -24,6 +24,9 @@ export type ReaderOptions = {
   readonly readBytes?: number
 }
 
+/** What records are read from: an open file, or bytes in memory. */
+export type RecordSource = number | Uint8Array
+
 /** Bytes of one read, unless a record is larger. */
 const READ_BYTES = 65_536
 /** Read buffers kept for the next reader. */
@@ -54,7 +57,7 @@ export function pointerTarget(payload: string): number {
  * the descriptor stays open.
  */
 export class RecordReader {
-  readonly fd: number
+  readonly #source: RecordSource
   /** Offset of the record read last. */
   offset = 0
   /** Payload of the record read last: a view, valid until the next `read()`. */
@@ -69,8 +72,8 @@ export class RecordReader {
   #lastTarget = 0
   #reverseJumps = 0
 
-  constructor(fd: number, start = 0, options: ReaderOptions = {}) {
-    this.fd = fd
+  constructor(source: RecordSource, start = 0, options: ReaderOptions = {}) {
+    this.#source = source
     this.#next = start
     this.#options = {
       followPointers: options.followPointers ?? true,
@@ -85,6 +88,12 @@ export class RecordReader {
   /** Offset of the record that comes next. */
   get next(): number {
     return this.#next
+  }
+
+  /** The byte that comes next: the type of the next record. `undefined` at the end of the file. */
+  peekByte(): number | undefined {
+    this.#fill(this.#next, RECORD_HEAD_BYTES_MAX)
+    return this.#filled > 0 ? this.#buffer[0] : undefined
   }
 
   /** Continues at another offset. */
@@ -177,7 +186,7 @@ export class RecordReader {
 
   #grow(offset: number, bytes: number): void {
     // A damaged length must not cost memory that the file does not have.
-    if (offset + bytes <= files.fstat(this.fd).size) this.#buffer = Buffer.allocUnsafeSlow(bytes)
+    if (offset + bytes <= this.#size()) this.#buffer = Buffer.allocUnsafeSlow(bytes)
   }
 
   /** Reads from `offset` until `bytes` are there or the file ends. */
@@ -187,9 +196,21 @@ export class RecordReader {
     const wanted = Math.min(bytes, this.#buffer.length)
     while (this.#filled < wanted) {
       const room = this.#buffer.length - this.#filled
-      const count = files.read(this.fd, this.#buffer, this.#filled, room, offset + this.#filled)
+      const count = this.#readAt(offset + this.#filled, room)
       if (count === 0) return
       this.#filled += count
     }
+  }
+
+  #size(): number {
+    return typeof this.#source === 'number' ? files.fstat(this.#source).size : this.#source.length
+  }
+
+  /** Reads behind what is in the buffer; 0 at the end. */
+  #readAt(position: number, room: number): number {
+    if (typeof this.#source === 'number') return files.read(this.#source, this.#buffer, this.#filled, room, position)
+    const piece = this.#source.subarray(position, position + room)
+    this.#buffer.set(piece, this.#filled)
+    return piece.length
   }
 }

@@ -70,12 +70,18 @@ export function relativePath(spool: Spool, queue: SpoolName, name: string): stri
 
 /** Path of a file in a queue. */
 export function queuePath(spool: Spool, queue: SpoolName, name: string): string {
-  return `${spool.path}/${relativePath(spool, queue, name)}`
+  return pathIn(spool, relativePath(spool, queue, name))
+}
+
+/** Path of something in the queue directory; in the working directory names stay relative, as logs show them. */
+export function pathIn(spool: Spool, relative: string): string {
+  return spool.path === '.' ? relative : `${spool.path}/${relative}`
 }
 
 /** Makes the directories above `path` that are missing, within the queue directory. */
 export function makeParents(spool: Spool, path: string): void {
-  for (let end = path.indexOf('/', spool.path.length + 1); end > 0; end = path.indexOf('/', end + 1)) {
+  const base = spool.path === '.' ? 0 : spool.path.length + 1
+  for (let end = path.indexOf('/', base); end > 0; end = path.indexOf('/', end + 1)) {
     files.mkdir(path.slice(0, end), DIRECTORY_MODE)
   }
 }
@@ -168,7 +174,7 @@ export function* scanNames(spool: Spool, queue: SpoolName, options: ScanOptions 
     if (reader) open.push({ path, reader })
     return reader !== undefined
   }
-  enter(`${spool.path}/${queue}`)
+  enter(pathIn(spool, queue))
   try {
     for (let level = open.at(-1); level; level = open.at(-1)) {
       const name = level.reader.read()

@@ -16,7 +16,7 @@ import { encodeRaw } from '#util/raw-text.ts'
 import { longId, microTime, shortId, type MicroTime, type QueueId } from './id.ts'
 import { putAscii, putHead, RECORD_HEAD_BYTES_MAX } from './record.ts'
 import {
-  LOG_QUEUES, moveFile, queuePath, withParents, type QueueName, type Spool,
+  LOG_QUEUES, moveFile, pathIn, queuePath, withParents, type QueueName, type Spool,
 } from './spool.ts'
 
 /** Bytes collected before a write. */
@@ -217,7 +217,7 @@ function removeStaleLogs(spool: Spool, id: QueueId): void {
  */
 export function createQueueFile(spool: Spool, queue: CreateQueue): QueueFile {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-    const temporary = `${spool.path}/${queue}/${microTime().microseconds}.${process.pid}`
+    const temporary = pathIn(spool, `${queue}/${microTime().microseconds}.${process.pid}`)
     const fd = openTemporary(temporary, 0o600 | EXTRA_MODE[queue])
     if (fd === undefined) continue
     const file = nameFile(spool, queue, fd, temporary)
