@@ -106,11 +106,12 @@ test('MimeParser takes long lines in pieces', () => {
   assert.deepEqual(out, ['Subject: ab', '|', '+xx', '+--yy', '|'])
 })
 
+const squeeze = (value: string): string => value.replaceAll(/\n+/g, '\n').replace(/^\n|\n$/g, '')
+
 test('MimeParser loses nothing: all bytes come out in order', () => {
   const line = fc.constantFrom('To: a', ' b', '', '--x', '--x--', 'Content-Type: multipart/mixed; boundary=x', 'Content-Type: message/rfc822', 'text')
   fc.assert(fc.property(fc.array(line, { maxLength: 20 }), (lines) => {
     const text = parse(lines).out.filter((item) => item !== 'END').map((item) => item.slice(2)).join('\n')
-    const squeeze = (value: string): string => value.replaceAll(/\n+/g, '\n').replace(/^\n|\n$/g, '')
     assert.equal(squeeze(text), squeeze(lines.join('\n')))
   }))
 })
