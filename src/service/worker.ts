@@ -102,6 +102,7 @@ class Life {
   readonly #log: OpenLog
   readonly #slots: Slots
   readonly #stop = new AbortController()
+  readonly #hasMaster = process.channel !== undefined
   #tense: Config | undefined
   #stress: boolean
   #serving: Serving | undefined
@@ -114,6 +115,7 @@ class Life {
   constructor(program: string, args: WorkerArguments) {
     this.#program = program
     this.#args = args
+    process.title = [program, ...process.argv.slice(2)].join(' ')
     this.#common = loadConfig()
     const own = new Map([['process_name', program], ['service_name', args.name]])
     this.#calm = this.#common.withOverrides(new Map([...own, ...args.overrides]))
@@ -195,11 +197,11 @@ class Life {
 
   #listenToMaster(): void {
     process.on('SIGTERM', () => this.#leave('stop', 0))
-    if (process.channel === undefined) return
     process.on('disconnect', () => this.#leave('master is gone'))
     process.on('message', (message) => {
       if (isMasterMessage(message)) this.#obey(message)
     })
+    if (this.#hasMaster && !process.connected) this.#leave('master is gone')
   }
 
   #obey(message: MasterMessage): void {
