@@ -82,7 +82,7 @@ export function openInternal({ spec }: OpenRequest): Table {
 
 /** Opens `fail:anything`: every lookup is an error, to see what the caller makes of it. */
 export function openFail({ spec }: OpenRequest): Table {
-  return constantTable(spec, true, () => failed('fail table'))
+  return constantTable(spec, true, () => failed('Application error'))
 }
 
 /** Opens `randmap:{ a, b, b }`: one of the values, at random, for every key. */

@@ -11,13 +11,13 @@ import { closeSync, openSync, readFileSync, statSync } from 'node:fs'
 import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
 import { fcntlLock, flock } from '#system/posix.ts'
+import { decodeRaw, encodeRaw } from '#util/raw-text.ts'
 import { decodeFileContent } from './file-content.ts'
 import { openFileTable } from './file-table.ts'
 import { keyFolder } from './fold.ts'
 import { storeFormat } from './store/formats.ts'
 import { DamagedStore, type StoreFormat, type StoreReader } from './store/store.ts'
 import { ABSENT, failed, found, TableOpenError, type Lookup, type OpenRequest, type Table } from './table.ts'
-import { decodeText } from './text.ts'
 
 /** Edits this fresh may still be followed by postmap: no warning yet. */
 const SOURCE_GRACE_MS = 100_000
@@ -61,11 +61,11 @@ function warnIfOlder(path: string, source: string): void {
   }
 }
 
-function load(path: string, source: string, format: StoreFormat): IndexedFile {
+function load(path: string, source: string, format: StoreFormat, nul: boolean | undefined): IndexedFile {
   const bytes = readStoreFile(path, format)
   warnIfOlder(path, source)
   try {
-    return { store: format.read(bytes), nul: undefined }
+    return { store: format.read(bytes), nul }
   } catch (error) {
     if (error instanceof DamagedStore) throw new TableOpenError(`open database ${path}: ${error.message}`)
     throw error
@@ -75,28 +75,31 @@ function load(path: string, source: string, format: StoreFormat): IndexedFile {
 /** Bytes of a key or value as text, up to the first NUL. */
 function textOf(bytes: Uint8Array): string {
   const nul = bytes.indexOf(0)
-  return decodeText(nul < 0 ? bytes : bytes.subarray(0, nul))
+  return decodeRaw(nul < 0 ? bytes : bytes.subarray(0, nul))
 }
 
 function findBytes(file: IndexedFile, key: string): Uint8Array | undefined {
   if (file.nul !== false) {
-    const value = file.store.find(Buffer.from(`${key}\0`))
+    const value = file.store.find(encodeRaw(`${key}\0`))
     if (value !== undefined) {
       file.nul = true
       return value
     }
   }
   if (file.nul === true) return undefined
-  const value = file.store.find(Buffer.from(key))
+  const value = file.store.find(encodeRaw(key))
   if (value !== undefined) file.nul = false
   return value
 }
 
 /** An answer from a value; values of `-F` tables are base64. */
-function answer(spec: string, value: string, fileContent: boolean): Lookup {
+function answer(spec: string, key: string, value: string, fileContent: boolean): Lookup {
   if (!fileContent) return found(value)
   const content = decodeFileContent(value)
-  return content === undefined ? failed(`table ${spec}: malformed BASE64 value: ${value.slice(0, 30)}`) : found(content)
+  if (content !== undefined) return found(content)
+  const reason = `table ${spec}: key ${key}: malformed BASE64 value: ${value.slice(0, 30)}`
+  log.warning(reason)
+  return failed(reason)
 }
 
 function damaged(spec: string, error: unknown): Lookup {
@@ -122,11 +125,11 @@ export function openIndexed(type: string, { name, spec, options }: OpenRequest):
   const fold = keyFolder(options)
   return openFileTable<IndexedFile>(spec, path, {
     pattern: false,
-    load: () => load(path, name, format),
+    load: () => load(path, name, format, options.trailingNul),
     find(file, key) {
       try {
         const value = findBytes(file, fold(key))
-        return value === undefined ? ABSENT : answer(spec, textOf(value), options.fileContent === true)
+        return value === undefined ? ABSENT : answer(spec, key, textOf(value), options.fileContent === true)
       } catch (error) {
         return damaged(spec, error)
       }

@@ -6,11 +6,11 @@
  */
 import { COMMA_SPACE, splitOutsideBraces, stripBraces } from '#util/split.ts'
 import { balancedBraces } from '#util/split.ts'
+import { decodeRaw } from '#util/raw-text.ts'
 import { log } from '#system/log.ts'
 import { openFileTable, readTableFile } from './file-table.ts'
 import { logicalLines } from './logical-lines.ts'
 import { TableOpenError, type Lookup, type OpenRequest, type Table } from './table.ts'
-import { decodeText } from './text.ts'
 
 /** One rule and where it stands; `line` is that of its last physical line, or its number inline. */
 export type RuleLine = { readonly text: string; readonly line: number }
@@ -29,7 +29,7 @@ function inlineRules(type: string, name: string): RuleLine[] {
 
 function fileRules(path: string): RuleLine[] {
   const rules: RuleLine[] = []
-  for (const { text, last } of logicalLines(decodeText(readTableFile(path)))) {
+  for (const { text, last } of logicalLines(decodeRaw(readTableFile(path)))) {
     if (/^\s/.test(text)) log.warning(`${path}: logical line must not start with whitespace: "${text.slice(0, 30)}"`)
     else rules.push({ text, line: last })
   }

@@ -45,6 +45,8 @@ export type TableOptions = {
   readonly regsub?: boolean
   /** Throw `TableOpenError` in place of opening a table of errors; for commands. Default false. */
   readonly strict?: boolean
+  /** Only look for keys with a NUL behind (true) or without (false); default: either. */
+  readonly trailingNul?: boolean
   /** Values name files: answer with the content of the file, as `postmap -F` stores it. Default false. */
   readonly fileContent?: boolean
 }

@@ -3,18 +3,29 @@
  *
  * Source: DATABASE_README, texthash; postmap(1), table format.
  */
+import { decodeRaw } from '#util/raw-text.ts'
 import { log } from '#system/log.ts'
 import { openFileTable, readTableFile } from './file-table.ts'
 import { readFileContent } from './file-content.ts'
 import { keyFolder } from './fold.ts'
-import { decodeText } from './text.ts'
 import { logicalLines } from './logical-lines.ts'
 import { parseSourceLine, problemText } from './source-line.ts'
-import { ABSENT, failed, found, TableOpenError, type Lookup, type OpenRequest, type Table } from './table.ts'
+import { ABSENT, found, TableOpenError, type OpenRequest, type Table } from './table.ts'
 
-function readEntries(path: string, fold: (key: string) => string): Map<string, string> {
+/** The content of the files that `value` names; `undefined`, with a warning, when one cannot be read. */
+function contentOf(value: string, where: string): string | undefined {
+  try {
+    return readFileContent(value)
+  } catch (error) {
+    if (!(error instanceof TableOpenError)) throw error
+    log.warning(`${where}: ${error.message}: skipping this entry`)
+    return undefined
+  }
+}
+
+function readEntries(path: string, fold: (key: string) => string, fileContent: boolean): Map<string, string> {
   const entries = new Map<string, string>()
-  for (const { text, last } of logicalLines(decodeText(readTableFile(path, `open database ${path}`)))) {
+  for (const { text, last } of logicalLines(decodeRaw(readTableFile(path, `open database ${path}`)))) {
     const line = parseSourceLine(text)
     if (line.kind === 'problem') {
       const ignoring = line.problem === 'format' ? ' -- ignoring this line' : ''
@@ -25,20 +36,14 @@ function readEntries(path: string, fold: (key: string) => string): Map<string, s
       log.warning(`${path}, line ${last}: record is in "key: value" format; is this an alias file?`)
     }
     const key = fold(line.key)
-    if (entries.has(key)) log.warning(`${path}, line ${last}: duplicate entry: "${key}"`)
-    else entries.set(key, line.value)
+    if (entries.has(key)) {
+      log.warning(`${path}, line ${last}: duplicate entry: "${key}"`)
+      continue
+    }
+    const value = fileContent ? contentOf(line.value, `${path}, line ${last}`) : line.value
+    if (value !== undefined) entries.set(key, value)
   }
   return entries
-}
-
-/** The content of the file that `value` names: the answer of an `-F` table. */
-function contentOf(value: string): Lookup {
-  try {
-    return found(readFileContent(value))
-  } catch (error) {
-    if (!(error instanceof TableOpenError)) throw error
-    return failed(error.message)
-  }
 }
 
 /**
@@ -50,11 +55,10 @@ export function openTexthash({ name, spec, options }: OpenRequest): Table {
   const fold = keyFolder(options)
   return openFileTable<Map<string, string>>(spec, name, {
     pattern: false,
-    load: () => readEntries(name, fold),
+    load: () => readEntries(name, fold, options.fileContent ?? false),
     find(entries, key) {
       const value = entries.get(fold(key))
-      if (value === undefined) return ABSENT
-      return options.fileContent === true ? contentOf(value) : found(value)
+      return value === undefined ? ABSENT : found(value)
     },
     entries: (entries) => entries,
   })

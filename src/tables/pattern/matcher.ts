@@ -1,4 +1,5 @@
 /** What regexp and pcre tables ask of a compiled expression, whatever engine runs it. */
+import { encodeRaw } from '#util/raw-text.ts'
 
 /** A key, encoded once for all rules of a table. */
 export type Subject = {
@@ -38,11 +39,16 @@ export class ExpressionError extends Error {
 /** Makes a matcher of the text between the delimiters and the option letters behind them. */
 export type Compile = (expression: string, options: ReadonlySet<string>) => Matcher
 
+/** Text as C wants it: bytes, with a NUL behind. */
+export function cString(text: string): Buffer {
+  return Buffer.from(encodeRaw(`${text}\0`))
+}
+
 /** Encodes a key. A NUL ends it, as in C. */
 export function subject(key: string): Subject {
   const nul = key.indexOf('\0')
   const text = nul < 0 ? key : key.slice(0, nul)
-  const bytes = Buffer.from(`${text}\0`)
+  const bytes = cString(text)
   return { text, bytes, length: bytes.length - 1 }
 }
 

@@ -4,7 +4,8 @@
  * Source: pcre2api(3); pcre_table(5).
  */
 import { ffi } from '#system/ffi.ts'
-import { ExpressionError, fixedBuffer, NO_MATCH, type Compile, type Match, type Matcher, type Subject } from './matcher.ts'
+import { decodeRaw } from '#util/raw-text.ts'
+import { cString, ExpressionError, fixedBuffer, NO_MATCH, type Compile, type Match, type Matcher, type Subject } from './matcher.ts'
 
 const LIBRARIES = ['libpcre2-8.so.0', 'libpcre2-8.so']
 
@@ -86,7 +87,7 @@ class NativeMatcher implements Matcher {
         const start = ffi().getUint64(this.#offsets, 16 * index)
         // PCRE2_UNSET: the group took no part.
         if (start > BigInt(length)) return ''
-        return bytes.toString('utf8', Number(start), Number(ffi().getUint64(this.#offsets, 16 * index + 8)))
+        return decodeRaw(bytes.subarray(Number(start), Number(ffi().getUint64(this.#offsets, 16 * index + 8))))
       },
     }
   }
@@ -98,7 +99,7 @@ class NativeMatcher implements Matcher {
 }
 
 function compileWith(lib: Library, utf8: boolean, expression: string, options: ReadonlySet<string>): Matcher {
-  const bytes = Buffer.from(`${expression}\0`)
+  const bytes = cString(expression)
   const errorCode = fixedBuffer(4)
   const errorOffset = fixedBuffer(8)
   let flags = utf8 ? PCRE2_UTF : 0

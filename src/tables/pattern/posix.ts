@@ -7,7 +7,8 @@
  * Source: regexp_table(5); regex(3); regex(7).
  */
 import { ffi } from '#system/ffi.ts'
-import { ExpressionError, fixedBuffer, NO_MATCH, type Match, type Matcher, type Subject } from './matcher.ts'
+import { decodeRaw } from '#util/raw-text.ts'
+import { cString, ExpressionError, fixedBuffer, NO_MATCH, type Match, type Matcher, type Subject } from './matcher.ts'
 
 const REG_EXTENDED = 1
 const REG_ICASE = 2
@@ -23,7 +24,7 @@ const REGMATCH_SIZE = 8
 const ERROR_TEXT_SIZE = 256
 
 const DEFINITIONS = {
-  regcomp: { arguments: ['buffer', 'string', 'i32'], return: 'i32' },
+  regcomp: { arguments: ['buffer', 'buffer', 'i32'], return: 'i32' },
   regexec: { arguments: ['buffer', 'buffer', 'u64', 'buffer', 'i32'], return: 'i32' },
   regerror: { arguments: ['i32', 'buffer', 'buffer', 'u64'], return: 'u64' },
   regfree: { arguments: ['buffer'], return: 'void' },
@@ -71,7 +72,7 @@ class PosixMatcher implements Matcher {
       kind: 'match',
       groups: (index) => {
         const start = this.#found.readInt32LE(index * REGMATCH_SIZE)
-        return start < 0 ? '' : bytes.toString('utf8', start, this.#found.readInt32LE(index * REGMATCH_SIZE + 4))
+        return start < 0 ? '' : decodeRaw(bytes.subarray(start, this.#found.readInt32LE(index * REGMATCH_SIZE + 4)))
       },
     }
   }
@@ -90,7 +91,7 @@ export function compilePosix(expression: string, options: ReadonlySet<string>): 
   const regex = fixedBuffer(REGEX_SIZE)
   const flags =
     (options.has('x') ? REG_EXTENDED : 0) | (options.has('i') ? REG_ICASE : 0) | (options.has('m') ? REG_NEWLINE : 0)
-  const code = posixLibrary().regcomp(regex, expression, flags)
+  const code = posixLibrary().regcomp(regex, cString(expression), flags)
   if (code !== 0) throw new ExpressionError(errorText(code, regex))
   return new PosixMatcher(regex)
 }

@@ -35,7 +35,7 @@ export class ReplyClient {
    *
    * @throws {Error} No connection, a malformed reply, or no reply in time.
    */
-  request(request: string): Promise<string> {
+  request(request: string | Uint8Array): Promise<string> {
     const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS)
     const reply = this.#last.then(() => this.#send(request, signal))
     this.#last = reply.catch(() => undefined)
@@ -47,7 +47,7 @@ export class ReplyClient {
     this.#socket = undefined
   }
 
-  async #send(request: string, signal: AbortSignal): Promise<string> {
+  async #send(request: string | Uint8Array, signal: AbortSignal): Promise<string> {
     if (performance.now() - this.#usedAt > IDLE_MAX_MS) this.close()
     const isReused = this.#socket !== undefined
     try {
@@ -62,7 +62,7 @@ export class ReplyClient {
     })
   }
 
-  #exchange(request: string, signal: AbortSignal): Promise<string> {
+  #exchange(request: string | Uint8Array, signal: AbortSignal): Promise<string> {
     signal.throwIfAborted()
     const socket = (this.#socket ??= this.#connect())
     socket.ref()

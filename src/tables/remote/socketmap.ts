@@ -7,7 +7,7 @@
 import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
 import { ABSENT, failed, found, TableOpenError, type Lookup, type OpenRequest, type Table } from '#tables/table.ts'
-import { decodeText } from '#tables/text.ts'
+import { decodeRaw, encodeRaw } from '#util/raw-text.ts'
 import { inetAddress, ReplyClient, type ServerAddress } from './reply-client.ts'
 
 /** Longest length of a netstring, in digits. */
@@ -23,7 +23,12 @@ function takeNetstring(received: Buffer, bytesMax: number): string | undefined {
   const end = colon + 1 + length
   if (received.length <= end) return undefined
   if (received[end] !== 44) throw new Error('netstring format error')
-  return decodeText(received.subarray(colon + 1, end))
+  return decodeRaw(received.subarray(colon + 1, end))
+}
+
+function netstring(text: string): Uint8Array {
+  const bytes = encodeRaw(text)
+  return Buffer.concat([Buffer.from(`${bytes.length}:`), bytes, Buffer.from(',')])
 }
 
 /** Takes `inet:host:port:name` or `unix:path:name` apart. */
@@ -55,9 +60,8 @@ export function openSocketmap({ name, spec, options }: OpenRequest): Table {
   const bytesMax = options.config.int('socketmap_max_reply_size')
   const client = new ReplyClient(target.address, (received) => takeNetstring(received, bytesMax))
   const lookup = async (key: string): Promise<Lookup> => {
-    const request = `${target.map} ${key}`
     try {
-      const answer = judge(spec, key, await client.request(`${Buffer.byteLength(request)}:${request},`))
+      const answer = judge(spec, key, await client.request(netstring(`${target.map} ${key}`)))
       if (answer.kind === 'error') log.warning(answer.reason)
       return answer
     } catch (error) {

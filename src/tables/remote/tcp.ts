@@ -8,20 +8,20 @@
 import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
 import { ABSENT, failed, found, TableOpenError, type Lookup, type OpenRequest, type Table } from '#tables/table.ts'
-import { decodeText } from '#tables/text.ts'
+import { decodeRaw, encodeRaw } from '#util/raw-text.ts'
 import { inetAddress, ReplyClient } from './reply-client.ts'
 
 /** The protocol's limit for a line. */
 const LINE_BYTES_MAX = 4096
 
 function encode(text: string): string {
-  return Buffer.from(text).toString('latin1').replaceAll(/[^!-$&-~]/g, (c) => `%${c.charCodeAt(0).toString(16).padStart(2, '0')}`)
+  return Buffer.from(encodeRaw(text)).toString('latin1').replaceAll(/[^!-$&-~]/g, (c) => `%${c.charCodeAt(0).toString(16).padStart(2, '0')}`)
 }
 
 function decode(text: string): string | undefined {
   if (/%(?![\da-fA-F]{2})/.test(text)) return undefined
   const bytes = text.replaceAll(/%(..)/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
-  return decodeText(Buffer.from(bytes, 'latin1'))
+  return decodeRaw(Buffer.from(bytes, 'latin1'))
 }
 
 function takeLine(received: Buffer): string | undefined {
