@@ -38,6 +38,8 @@ export class ContentReader {
   readonly #steps = new Sequence()
   /** Whether each byte has to be looked at all the way: characters to refuse or remove, body checks. */
   readonly #inspects: boolean
+  /** Whether the last record copied without the parser ended its line. */
+  #copiedComplete = true
 
   /** Starts the segment in the queue file. */
   constructor(state: MessageState) {
@@ -67,7 +69,11 @@ export class ContentReader {
 
   /** Ends the content: what the parser holds comes out, and what it found wrong counts. */
   end(): MaybePromise<void> {
-    if (this.#state.ok) this.#parser.end()
+    if (this.#state.ok) {
+      // The last line gets an end, whoever saw it last.
+      if (!this.#copiedComplete) this.#parser.line(NOTHING, true)
+      this.#parser.end()
+    }
     this.#steps.run(() => this.#finish())
     return this.#steps.idle()
   }
@@ -114,6 +120,7 @@ export class ContentReader {
       if (head === undefined) return
       const end = head.start + head.length
       const payload = bytes.subarray(head.start, end)
+      this.#copiedComplete = head.type === RECORD.text
       if (head.length > lineBytesMax || (replaceStrayLineEnds && hasStrayLineEnd(payload))) {
         outputRecords(this.#state, bytes.subarray(from, at))
         const line = replaceStrayLineEnds ? withoutStrayLineEnds(payload) : payload
@@ -128,17 +135,14 @@ export class ContentReader {
   #output(): MimeOutput {
     const state = this.#state
     return {
-      header: (region, info, header) => {
-        const text = fromLatin1(header)
-        this.#steps.run(() => messageHeader(state, region, info, text))
-      },
+      header: (region, info, header) => this.#steps.run(() => messageHeader(state, region, info, header)),
       headerEnd: () => this.#steps.run(() => headersEnd(state, this.#parser.errors)),
       body: (line, complete, offset) => {
         // The line is a view of the caller's memory, which does not wait with us.
         const kept = this.#steps.busy ? Uint8Array.from(line) : line
         this.#steps.run(() => bodyLine(state, kept, complete, offset))
       },
-      error: (error, text) => this.#steps.run(() => logMimeError(state, error, fromLatin1(text))),
+      error: (error, text) => this.#steps.run(() => logMimeError(state, error, text)),
     }
   }
 }
@@ -160,11 +164,6 @@ function headOf(state: MessageState, bytes: Uint8Array, at: number): ReturnType<
     return undefined
   }
   return head
-}
-
-/** Text of the MIME parser, one character per byte, as the rest of the program has it. */
-function fromLatin1(text: string): string {
-  return /[\u0080-\u00ff]/.test(text) ? decodeRaw(Buffer.from(text, 'latin1')) : text
 }
 
 /** Mail that this system made itself is not judged. */

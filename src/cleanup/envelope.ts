@@ -27,7 +27,7 @@ const ENVELOPE_TYPES = new Set<number>(Array.from('MCTcFILSDRO/WVA>K<ion', (c) =
 const RECIPIENT_TYPES = new Set<number>(Array.from('MDRO/Kon', (c) => c.charCodeAt(0)))
 /** Types that the extracted segment may hold. */
 const EXTRACTED_TYPES = new Set<number>(Array.from('EDRO/PreAFIL>Kon', (c) => c.charCodeAt(0)))
-/** Characters that VERP may use as delimiters, by default. */
+/** VERP has one delimiter before the recipient and one inside it. */
 const VERP_LENGTH = 2
 const QMGR_NOTIFY_SHIFT = 1
 
@@ -217,7 +217,7 @@ function otherRecord(state: MessageState, type: number, meaning: Meaning, payloa
       state.envelopeId = meaning.value
       break
     case RECORD.returnFlags:
-      if (!isReturnFlags(meaning.value)) return rejectInput(state, `bad DSN RET record <${meaning.value.slice(0, 200)}>`)
+      if (!isReturnFlags(meaning.value)) return rejectInput(state, `bad DSN RET record <${payload.slice(0, 200)}>`)
       state.returnFlags = Number(meaning.value)
       break
     case RECORD.attribute:
@@ -250,7 +250,8 @@ function verpRecord(state: MessageState, payload: string): void {
     warn(state, 'ignoring VERP request for null sender')
     return
   }
-  if (payload.length !== VERP_LENGTH) {
+  const { verpDelimiters } = state.settings
+  if (payload.length !== VERP_LENGTH || Array.from(payload).some((c) => !verpDelimiters.includes(c))) {
     warn(state, `ignoring bad VERP request: "${payload.slice(0, 100)}"`)
     return
   }
@@ -260,14 +261,14 @@ function verpRecord(state: MessageState, payload: string): void {
 
 /** Keeps an attribute. `false`: it is not to be written. */
 function attribute(state: MessageState, { name, value }: Meaning): boolean {
-  if (state.attributes.size > state.settings.attributesMax) {
+  if (state.attributes.size >= state.settings.attributesMax) {
     rejectInput(state, `attribute count exceeds limit ${state.settings.attributesMax}`)
     return false
   }
   if (name === 'rewrite_context' && !setContext(state, value)) return false
   if (name === 'trace_flags') {
     if (!isDigits(value)) {
-      rejectInput(state, `bad TFLAG record <${value.slice(0, 200)}>`)
+      rejectInput(state, `bad TFLAG record <${`${name}=${value}`.slice(0, 200)}>`)
       return false
     }
     state.traceFlags = Number(value)

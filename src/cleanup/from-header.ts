@@ -32,7 +32,7 @@ export function fromHeader(
   charset: string,
 ): string {
   const start = `${prefix}From: `
-  const name = fullName.replaceAll(/[\r\n]/g, ' ')
+  const name = fullName.replaceAll(/[\r\n]/g, ' ').trim()
   if (name === '') return start + address
   if (format === 'obsolete') return fold(start + address, `(${commentText(name, charset)})`)
   return fold(start + phraseText(name, charset), `<${address}>`)
@@ -40,12 +40,13 @@ export function fromHeader(
 
 function fold(first: string, second: string): string {
   const lastLine = first.length - first.lastIndexOf('\n') - 1
-  return `${first}${lastLine + 1 + second.length > FOLD_WIDTH ? '\n' : ''} ${second}`
+  return `${first}${lastLine + 1 + second.length > FOLD_WIDTH ? '\n' : ' '}${second}`
 }
 
 function phraseText(name: string, charset: string): string {
   if (!isAscii(name)) return encodedWords(name, charset)
-  return SPECIALS_REGEXP.test(name) ? `"${name.replaceAll(/["\\]/g, String.raw`\$&`)}"` : name
+  if (SPECIALS_REGEXP.test(name)) return `"${name.replaceAll(/["\\]/g, String.raw`\$&`)}"`
+  return name.replaceAll(/\s+/g, ' ')
 }
 
 /** Parentheses in a comment have to be balanced. */
@@ -64,25 +65,26 @@ function commentText(name: string, charset: string): string {
   return out + ')'.repeat(level)
 }
 
-/** RFC 2047 §4.2, §5 (3): the Q encoding for phrases. Words are joined by a line end and a blank. */
+/** RFC 2047 §4.2, §5 (3): the Q encoding for phrases. Each word is on a line of its own. */
 function encodedWords(text: string, charset: string): string {
   const start = `=?${charset}?Q?`
   const room = ENCODED_WORD_LENGTH_MAX - start.length - 2
   const words: string[] = []
   let word = ''
-  for (const c of text) {
-    const encoded = encodedCharacter(c)
+  // Postfix cuts between any two bytes, also of one character; so that both write the same, so does this.
+  for (const byte of encodeRaw(text)) {
+    const encoded = encodedByte(byte)
     if (word.length + encoded.length > room) {
       words.push(word)
       word = ''
     }
     word += encoded
   }
-  return [...words, word].map((part) => `${start}${part}?=`).join('\n ')
+  return [...words, word].map((part) => `${start}${part}?=`).join('\n')
 }
 
-function encodedCharacter(c: string): string {
+function encodedByte(byte: number): string {
+  const c = String.fromCharCode(byte)
   if (c === ' ') return '_'
-  if (/[A-Za-z0-9!*+/-]/.test(c)) return c
-  return Array.from(encodeRaw(c), (byte) => `=${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('')
+  return /[A-Za-z0-9!*+/-]/.test(c) ? c : `=${byte.toString(16).toUpperCase().padStart(2, '0')}`
 }

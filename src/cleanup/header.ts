@@ -89,7 +89,7 @@ function isDropped(state: MessageState, key: string): boolean {
 /** RFC 8689 §5: `TLS-Required: no` asks for delivery although TLS fails. */
 function noteTlsRequired(state: MessageState, header: string): void {
   if (equalsIgnoreCase(headerValue(header).trimStart(), 'no')) state.sendOptions |= SEND_OPTION.requireTlsHeader
-  else cleanupLog.warning(`${state.id}: ignoring malformed header: '${header.slice(0, SHOWN_LENGTH_MAX)}'`)
+  else cleanupLog.warning(`ignoring malformed header: '${header.slice(0, SHOWN_LENGTH_MAX)}'`)
 }
 
 /** RFC 1652: 8-bit content, whatever the client said about the body. */
@@ -120,6 +120,7 @@ export function headersEnd(state: MessageState, errors: ReadonlySet<MimeError>):
   if (state.hops < 1) {
     warn(state, 'message rejected: no Received: header')
     state.fail(STATUS.bad)
+    return
   }
   addMissingHeaders(state, errors.has('nonEmptyEndOfHeader'))
 }

@@ -33,7 +33,7 @@ export function addRecipient(state: MessageState, address: string, facts: Recipi
 
 function storeRecipient(state: MessageState, clean: string, facts: RecipientFacts): MaybePromise<void> {
   if (state.settings.smtputf8 && !isAscii(clean)) state.noteUnicode('recipient')
-  const dsnRecipient = facts.dsnRecipient ?? `${addressType(state, clean)};${externalAddress(clean)}`
+  const dsnRecipient = facts.dsnRecipient ?? `${addressType(state, clean)};${clean}`
   return whenReady(outputRecipient(state, clean, { ...facts, dsnRecipient }), () => {
     state.recipient = clean
     if (!state.bcc || clean === '' || state.settings.recipientBcc.empty) return undefined

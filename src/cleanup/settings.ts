@@ -59,6 +59,8 @@ export type Settings = {
   readonly messageBytesMax: number
   readonly delayWarningSeconds: number
   readonly longIds: boolean
+  /** verp_delimiter_filter: characters that VERP may use. */
+  readonly verpDelimiters: string
   readonly smtputf8: boolean
   readonly requireTls: boolean
   readonly requireTlsHeader: boolean
@@ -145,6 +147,7 @@ function limitSettings(config: Config) {
 
 function contentSettings(config: Config) {
   return {
+    verpDelimiters: config.str('verp_delimiter_filter'),
     smtputf8: config.bool('smtputf8_enable'),
     requireTls: config.bool('requiretls_enable'),
     requireTlsHeader: config.bool('requiretls_esmtp_header'),

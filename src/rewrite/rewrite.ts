@@ -7,7 +7,7 @@
  * Source: trivial-rewrite(8); postconf(5), swap_bangpath, allow_percent_hack, append_at_myorigin, append_dot_mydomain.
  */
 import type { Config } from '#config/config.ts'
-import { internalAddress, quoteLocal, splitAddress } from '#mail/address.ts'
+import { externalAddress, internalAddress, quoteLocal, splitAddress } from '#mail/address.ts'
 import { externalAddressOf, isOperatorToken, scanTokens } from '#mail/address-tokens.ts'
 import type { Token } from '#mail/address-tokens.ts'
 
@@ -121,6 +121,8 @@ export function rewriteInternal(rules: RewriteRules, context: RewriteContext, in
 
 /** Like `externalAddress()`, but also an empty local part gets its quotes. */
 function externalOf(internal: string): string {
+  // A source route stays one, to be taken away.
+  if (/^@[^:]*:./.test(internal)) return externalAddress(internal)
   const { local, domain } = splitAddress(internal)
   return domain === undefined ? quoteLocal(local) : `${quoteLocal(local)}@${domain}`
 }

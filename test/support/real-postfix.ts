@@ -22,9 +22,15 @@ export function judgeAbsent(): string | undefined {
   return existsSync(SCRIPT) && existsSync(join(UNPACKED, 'bin', 'postconf')) ? undefined : 'no real Postfix 3.11 here'
 }
 
-/** Runs one of its programs (postmap, postconf ...). */
+/** The command line that runs one of its programs (postmap, postconf ...). */
+export function judgeCommand(program: string): [command: string, ...args: string[]] {
+  return [SCRIPT, 'exec', UNPACKED, join(UNPACKED, 'bin', program)]
+}
+
+/** Runs one of its programs. */
 export async function runJudge(program: string, ...args: readonly string[]): Promise<{ stdout: string; stderr: string }> {
-  return run(SCRIPT, ['exec', UNPACKED, join(UNPACKED, 'bin', program), ...args])
+  const [command, ...before] = judgeCommand(program)
+  return run(command, [...before, ...args])
 }
 
 /** Names and values of one attribute list. */
