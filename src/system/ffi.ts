@@ -43,6 +43,8 @@ const DEFINITIONS = {
   getservbyname: { arguments: ['string', 'string'], return: 'pointer' },
   waitid: { arguments: ['i32', 'u32', 'buffer', 'i32'], return: 'i32' },
   getgrgid: { arguments: ['u32'], return: 'pointer' },
+  setfsuid: { arguments: ['u32'], return: 'i32' },
+  setfsgid: { arguments: ['u32'], return: 'i32' },
 } as const
 
 type Ffi = typeof import('node:ffi')

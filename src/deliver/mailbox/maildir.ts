@@ -1,0 +1,113 @@
+/**
+ * Delivery to a Maildir: written and synced in tmp/, then linked to new/ under a name that no other delivery has.
+ *
+ * Source: https://cr.yp.to/proto/maildir.html; the file names are Postfix's.
+ *
+ * @module
+ */
+import fs from 'node:fs'
+import { hostname } from 'node:os'
+import { asUser, type Identity } from '#system/as-user.ts'
+import { isErrno } from '#system/errno.ts'
+
+const DIRECTORY_MODE = 0o700
+const FILE_MODE = 0o600
+const SUBDIRECTORIES = ['tmp', 'cur', 'new'] as const
+
+let sequence = 0
+
+/**
+ * Writes one message; durable when this resolves.
+ *
+ * @param path The Maildir, with or without a slash at its end; its parts are made when missing.
+ * @param chunks The message.
+ * @param sizeMax Bytes a message may have; 0 is no limit.
+ * @throws {NodeJS.ErrnoException} What the system says; nothing is left in new/ then. EFBIG for a large message.
+ */
+export async function deliverMaildir(
+  path: string, chunks: Iterable<Uint8Array>, owner: Identity, sizeMax = 0,
+): Promise<void> {
+  const folder = path.replace(/\/+$/, '')
+  const temporary = temporaryPath(folder)
+  const fd = openTemporary(folder, temporary, owner)
+  try {
+    await writeAll(fd, chunks, sizeMax)
+    publish(fd, folder, temporary, owner)
+    await syncDirectory(`${folder}/new`, owner)
+  } catch (error) {
+    removeQuietly(temporary, owner)
+    throw error
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+/** `tmp/SECONDS.P<pid>.HOST`; the counter keeps deliveries of one process and second apart. */
+function temporaryPath(folder: string): string {
+  sequence += 1
+  return `${folder}/tmp/${Math.trunc(Date.now() / 1000)}.P${process.pid}Q${sequence}.${hostname()}`
+}
+
+function openTemporary(folder: string, temporary: string, owner: Identity): number {
+  const open = (): number => asUser(owner, () => fs.openSync(temporary, 'wx', FILE_MODE))
+  try {
+    return open()
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error
+    asUser(owner, () => {
+      for (const name of SUBDIRECTORIES) fs.mkdirSync(`${folder}/${name}`, { recursive: true, mode: DIRECTORY_MODE })
+    })
+    return open()
+  }
+}
+
+async function writeAll(fd: number, chunks: Iterable<Uint8Array>, sizeMax: number): Promise<void> {
+  let size = 0
+  for (const chunk of chunks) {
+    size += chunk.length
+    if (sizeMax > 0 && size > sizeMax) throw tooLarge()
+    for (let at = 0; at < chunk.length;) at += fs.writeSync(fd, chunk, at)
+  }
+  await new Promise<void>((resolve, reject) => fs.fsync(fd, (error) => (error ? reject(error) : resolve())))
+}
+
+function tooLarge(): NodeJS.ErrnoException {
+  const error: NodeJS.ErrnoException = new Error('EFBIG: File too large')
+  error.code = 'EFBIG'
+  return error
+}
+
+/** `new/SECONDS.V<device>I<inode>M<microseconds>.HOST`: unique while the file exists. */
+function publish(fd: number, folder: string, temporary: string, owner: Identity): void {
+  const { dev, ino } = fs.fstatSync(fd, { bigint: true })
+  const now = process.hrtime.bigint() % 1_000_000n
+  const name = `${Math.trunc(Date.now() / 1000)}.V${dev.toString(16)}I${ino.toString(16)}M${now}.${hostname()}`
+  asUser(owner, () => {
+    try {
+      fs.linkSync(temporary, `${folder}/new/${name}`)
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) throw error
+      fs.mkdirSync(`${folder}/new`, { recursive: true, mode: DIRECTORY_MODE })
+      fs.linkSync(temporary, `${folder}/new/${name}`)
+    }
+    fs.unlinkSync(temporary)
+  })
+}
+
+/** The entry in new/ must survive a crash too: the queue file is removed right after. */
+async function syncDirectory(path: string, owner: Identity): Promise<void> {
+  const fd = asUser(owner, () => fs.openSync(path, 'r'))
+  try {
+    await new Promise<void>((resolve, reject) => fs.fsync(fd, (error) => (error ? reject(error) : resolve())))
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+function removeQuietly(path: string, owner: Identity): void {
+  try {
+    asUser(owner, () => fs.rmSync(path, { force: true }))
+  } catch {
+    // It stays in tmp/, where mail readers remove what is older than a day and a half.
+  }
+}

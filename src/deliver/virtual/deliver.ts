@@ -1,0 +1,108 @@
+/**
+ * Delivery to virtual mailboxes: one recipient after the other, each with its own end.
+ *
+ * @module
+ */
+import type { Config } from '#config/config.ts'
+import { splitAddress } from '#mail/address.ts'
+import { errnoText, isErrno } from '#system/errno.ts'
+import type { EnvelopeRecipient } from '#queue/envelope.ts'
+import { DONE, LEFT, type Delivery } from '#service/agent.ts'
+import type { DeliverReply } from '#service/deliver.ts'
+import type { Delivered } from '#service/delivered.ts'
+import { copyHead, copyMessage, MAILDIR_COPY, MBOX_COPY, type CopyOptions } from '#deliver/mailbox/copy.ts'
+import { deliveredTo, isLoop } from '#deliver/mailbox/loop.ts'
+import { deliverMaildir } from '#deliver/mailbox/maildir.ts'
+import { deliverMbox, MailboxError, type LockSettings } from '#deliver/mailbox/mbox.ts'
+import { lockSettings } from '#deliver/mailbox/settings.ts'
+import { openMailboxFinder, type Mailbox, type MailboxFinder } from './mailbox.ts'
+
+/** The end of one recipient: which, and why. */
+type End = { readonly kind: keyof Delivered; readonly status: string; readonly reason: string }
+
+type Settings = {
+  readonly find: MailboxFinder
+  readonly sizeMax: number
+  readonly locks: LockSettings
+  readonly strictOwner: boolean
+  readonly originalTo: boolean
+}
+
+const SENT_MAILDIR: End = { kind: 'sent', status: '2.0.0', reason: 'delivered to maildir' }
+const SENT_MAILBOX: End = { kind: 'sent', status: '2.0.0', reason: 'delivered to mailbox' }
+const MISCONFIGURED: End = { kind: 'deferred', status: '4.3.5', reason: 'mail system configuration error' }
+
+/** Opens tables and reads parameters; returns what carries out a request. */
+export function virtualDelivery(config: Config): (delivery: Delivery) => Promise<DeliverReply> {
+  const settings: Settings = {
+    find: openMailboxFinder(config),
+    sizeMax: config.int('virtual_mailbox_limit'),
+    locks: lockSettings(config, config.list('virtual_mailbox_lock')),
+    strictOwner: config.bool('strict_mailbox_ownership'),
+    originalTo: config.bool('enable_original_recipient'),
+  }
+  return async (delivery) => {
+    const seen = deliveredTo(delivery.message, delivery.request.dataOffset)
+    let left = false
+    for (const recipient of delivery.request.recipients) {
+      if (await endRecipient(delivery, recipient, await deliverOne(delivery, recipient, seen, settings))) left = true
+    }
+    return left ? LEFT : DONE
+  }
+}
+
+async function endRecipient({ request, message, tools, handoff }: Delivery, recipient: EnvelopeRecipient, end: End): Promise<boolean> {
+  const { kind, status, reason } = end
+  return tools.delivered[kind](request, recipient, { status, reason, relay: 'virtual', handoff, action: 'delivered' }, message.fd)
+}
+
+async function deliverOne(
+  delivery: Delivery, recipient: EnvelopeRecipient, seen: ReadonlySet<string>, settings: Settings,
+): Promise<End> {
+  if (isLoop(seen, recipient.address)) {
+    return { kind: 'bounced', status: '5.4.6', reason: `mail forwarding loop for ${recipient.address}` }
+  }
+  const mailbox = await settings.find(recipient.address)
+  switch (mailbox.kind) {
+    case 'unknown': {
+      const { local } = splitAddress(recipient.address)
+      return { kind: 'bounced', status: '5.1.1', reason: `unknown user: "${local}@${splitAddress(recipient.address).domain ?? ''}"` }
+    }
+    case 'unavailable':
+    case 'misconfigured': return MISCONFIGURED
+    case 'mailbox': return write(delivery, recipient, mailbox, settings)
+    default: return mailbox satisfies never
+  }
+}
+
+async function write(
+  { request, message }: Delivery, recipient: EnvelopeRecipient, { path, owner }: Extract<Mailbox, { kind: 'mailbox' }>,
+  settings: Settings,
+): Promise<End> {
+  const { flags, sender, dataOffset } = request
+  const isMaildir = path.endsWith('/')
+  if (flags.verify || flags.userVerify) return { kind: 'sent', status: '2.0.0', reason: `delivers to ${isMaildir ? 'maildir' : 'mailbox'}` }
+  const options: CopyOptions = {
+    ...(isMaildir ? MAILDIR_COPY : MBOX_COPY), originalTo: settings.originalTo, deliveredTo: recipient.address,
+  }
+  const chunks = copyMessage(message, dataOffset, copyHead(sender, recipient, options, new Date()), options)
+  try {
+    if (isMaildir) await deliverMaildir(path, chunks, owner, settings.sizeMax)
+    else await deliverMbox(path, chunks, { owner, locks: settings.locks, sizeMax: settings.sizeMax, strictOwner: settings.strictOwner })
+    return isMaildir ? SENT_MAILDIR : SENT_MAILBOX
+  } catch (error) {
+    return failure(error, path, isMaildir)
+  }
+}
+
+function failure(error: unknown, path: string, isMaildir: boolean): End {
+  if (error instanceof MailboxError) {
+    return { kind: error.status.startsWith('4') ? 'deferred' : 'bounced', status: error.status, reason: error.message }
+  }
+  if (isErrno(error, 'EFBIG')) {
+    return { kind: 'bounced', status: '5.2.2', reason: `maildir delivery failed: error writing message: File too large` }
+  }
+  const what = isMaildir ? `maildir delivery failed: create maildir file ${path}` : `cannot update mailbox ${path}`
+  // A full disk or quota, or a missing folder, can be mended without the sender.
+  return { kind: 'deferred', status: '4.2.0', reason: `${what}: ${errnoText(error)}` }
+}
