@@ -8,7 +8,7 @@ import { Socket, type AddressInfo } from 'node:net'
 import type { ServiceType } from '#config/master-cf.ts'
 import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
-import { setSignalDriven } from '#system/posix.ts'
+import { dup, setSignalDriven } from '#system/posix.ts'
 import { recvDatagram } from '#system/sockets.ts'
 import { Door } from './accept.ts'
 import { FrameDecoder } from './frame.ts'
@@ -205,7 +205,7 @@ export class Serving {
   }
 
   #openFifo(fd: number): void {
-    const pipe = new Socket({ fd, readable: true, writable: false })
+    const pipe = new Socket({ fd: dup(fd), readable: true, writable: false })
     this.#others.push(pipe)
     pipe.on('data', (chunk: Buffer) => {
       this.#options.onUse?.()

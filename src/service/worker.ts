@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { closeSync } from 'node:fs'
 import { chdir } from 'node:process'
 import type { Config } from '#config/config.ts'
 import { loadConfig } from '#config/load.ts'
@@ -97,6 +98,7 @@ const BUSY_UTILIZATION = 0.6
 class Life {
   readonly #program: string
   readonly #args: WorkerArguments
+  readonly #listeners: readonly number[]
   readonly #common: Config
   readonly #calm: Config
   readonly #log: OpenLog
@@ -115,6 +117,7 @@ class Life {
   constructor(program: string, args: WorkerArguments) {
     this.#program = program
     this.#args = args
+    this.#listeners = Array.from({ length: args.listeners }, (_, i) => FIRST_LISTENER_FD + i)
     process.title = [program, ...process.argv.slice(2)].join(' ')
     this.#common = loadConfig()
     const own = new Map([['process_name', program], ['service_name', args.name]])
@@ -131,7 +134,7 @@ class Life {
     this.#giveUpRights()
     const serving = new Serving(handlers, {
       type: this.#args.type,
-      listeners: Array.from({ length: this.#args.listeners }, (_, i) => FIRST_LISTENER_FD + i),
+      listeners: this.#listeners,
       backlog: LISTEN_BACKLOG,
       slots: this.#slots,
       onUse: () => this.#used(),
@@ -275,6 +278,8 @@ class Life {
     if (this.#stop.signal.aborted) return
     clearTimeout(this.#idleTimer)
     this.#serving?.close()
+    // An open listener would keep its address from the next master.
+    for (const fd of this.#listeners) closeSync(fd)
     this.#tell({ kind: 'leaving' })
     this.#stop.abort(new Error(`No new clients: ${reason}`))
     if (reason === 'reload') reopenProgramLog(this.#log, this.#common)
