@@ -1,0 +1,397 @@
+/**
+ * The connection engine: nodemailer's SMTPConnection under our own conversation.
+ *
+ * From the package come the reading of replies, their order, STARTTLS and SASL.
+ * Ours are the socket (addresses, bind, time limits), what is said and when, and what
+ * a broken connection is called. The package's internals that this class touches are
+ * listed in one type, and test/unit/deliver/smtp/engine.test.ts fails when they change.
+ *
+ * Source: RFC 5321 §4.2; nodemailer 10.6.0, lib/smtp-connection.
+ */
+/* eslint-disable no-underscore-dangle -- the names of the package */
+import type { Socket } from 'node:net'
+import type { ConnectionOptions } from 'node:tls'
+import SMTPConnection from 'nodemailer/lib/smtp-connection'
+import type { SMTPConnectionAuth, SMTPConnectionOptions } from 'nodemailer/lib/smtp-connection'
+import { decodeRaw, encodeRaw } from '#util/raw-text.ts'
+import { isAscii } from '#util/ascii.ts'
+import { parseServerReply, type ServerReply } from './failure.ts'
+import type { Stage, StageTimes } from './stage.ts'
+
+/** Internals of the package that are called or replaced here. */
+export type EngineInternals = {
+  _socket: Socket | false | null
+  _responseActions: ((raw: string) => void)[]
+  /** Whole replies, lines joined by `\n`, bytes as latin1. */
+  _responseQueue: string[]
+  _supportedAuth: string[]
+  _destroyed: boolean
+  options: SMTPConnectionOptions
+  servername: string | false
+  secure: boolean
+  secureConnection: boolean
+  _onConnect(): void
+  _actionGreeting(raw: string): void
+  _onError(error: Error): void
+  _onTimeout(): void
+  _processResponse(): void
+  _upgradeConnection(callback: (error: Error | null) => void): void
+  _clearPhase(): void
+  _destroy(): void
+}
+
+/** The names of these internals, for the contract test. */
+export const ENGINE_METHODS = [
+  '_onConnect', '_actionGreeting', '_onError', '_onTimeout', '_processResponse', '_upgradeConnection', '_clearPhase', '_destroy',
+] as const satisfies readonly (keyof EngineInternals)[]
+
+/** The version of the package whose internals these are. */
+export const ENGINE_VERSION = '10.6.0'
+
+type EngineBase = EngineInternals & {
+  version: string
+  connect(): void
+  close(): void
+  login(auth: SMTPConnectionAuth, done: (error: Error | null) => void): void
+  on(event: 'error' | 'end', listener: () => void): unknown
+}
+
+// The package strips its internals from its types; this is the one place that puts them back.
+// eslint-disable-next-line typescript/no-unsafe-type-assertion
+const Base = SMTPConnection as unknown as new (options: SMTPConnectionOptions) => EngineBase
+
+/** A connection that broke off. */
+export class ConnectionBroken extends Error {
+  override readonly name = 'ConnectionBroken'
+  /** `eof`: closed or reset; `timeout`: nothing came in time; `handshake`: TLS was not reached. */
+  readonly kind: 'eof' | 'timeout' | 'handshake'
+  readonly stage: Stage
+
+  constructor(kind: ConnectionBroken['kind'], stage: Stage, cause?: unknown) {
+    super(`connection broken (${kind}) at stage ${stage}`, { cause })
+    this.kind = kind
+    this.stage = stage
+  }
+}
+
+/** A command, and the stage that waits for its reply. */
+export type Command = { readonly line: string; readonly stage: Stage }
+
+/** Called for each reply, in the order of the commands. */
+export type OnReply = (reply: ServerReply, index: number, raw: string) => void
+
+/** Options of a TLS handshake, and the name for SNI. */
+export type TlsStart = { readonly options: ConnectionOptions; readonly servername: string | false }
+
+/** Longer than any stage: the package's own limits never strike. */
+const NEVER_MS = 2 ** 31 - 1
+/** A server that sends more than this without ending its reply is cut off. */
+const REPLY_BYTES_MAX = 256 * 1024
+/** How long a server may take to close after QUIT. */
+const CLOSE_TIMEOUT_MS = 5000
+
+type Waiter = { readonly resolve: () => void; readonly reject: (error: Error) => void }
+
+const IGNORE = (): void => undefined
+
+/** What the engine is told about its connection. */
+export type EngineOptions = { readonly name: string; readonly lmtp: boolean; readonly times: StageTimes }
+
+/** One connection to one server. */
+export class SmtpEngine extends Base {
+  /** What is being waited for. */
+  stage: Stage | 'idle' = 'idle'
+  /** Why the connection cannot be used any more. */
+  broken: ConnectionBroken | undefined
+  readonly #times: StageTimes
+  #waiter: Waiter | undefined
+  #drainWaiter: Waiter | undefined
+  #greeting = ''
+  #garbage = ''
+  #onIdleEnd: (() => void) | undefined
+  #timeoutSeconds = -1
+
+  constructor(socket: Socket, { name, lmtp, times }: EngineOptions) {
+    super({
+      connection: socket, name, lmtp, logger: false, host: 'localhost', port: 25, secure: false,
+      connectionTimeout: NEVER_MS, greetingTimeout: NEVER_MS, socketTimeout: NEVER_MS,
+      socketCloseTimeout: CLOSE_TIMEOUT_MS, maxResponseSize: REPLY_BYTES_MAX,
+    })
+    this.#times = times
+    // Errors reach whoever waits; without a listener the package's event would end the process.
+    this.on('error', IGNORE)
+  }
+
+  /** Whether nothing more can be said. */
+  get closed(): boolean {
+    return this._destroyed
+  }
+
+  /** The socket, after a handshake that of TLS. */
+  get socket(): Socket | undefined {
+    const socket = this._socket
+    return socket ? socket : undefined
+  }
+
+  /**
+   * Starts to read.
+   *
+   * @param tls Start TLS before anything is said (wrapper mode).
+   * @throws {ConnectionBroken}
+   */
+  async greeting(tls?: TlsStart): Promise<{ reply: ServerReply; raw: string }> {
+    if (tls !== undefined) this.#prepareTls(tls)
+    this.secureConnection = tls !== undefined
+    this.#await(tls === undefined ? 'greeting' : 'starttls')
+    this.connect()
+    await new Promise<void>((resolve, reject) => (this.#waiter = { resolve, reject }))
+    return { reply: parseServerReply(this.#greeting), raw: this.#greeting }
+  }
+
+  /** Sends one command. @throws {ConnectionBroken} */
+  async command(line: string, stage: Stage): Promise<{ reply: ServerReply; raw: string }> {
+    let answer: { reply: ServerReply; raw: string } | undefined
+    await this.exchange([{ line, stage }], (reply, _index, raw) => (answer = { reply, raw }))
+    return answer ?? { reply: parseServerReply(''), raw: '' }
+  }
+
+  /**
+   * Sends commands in one write and takes their replies.
+   *
+   * @throws {ConnectionBroken} After the replies that came have been given to `onReply`.
+   */
+  exchange(commands: readonly Command[], onReply: OnReply): Promise<void> {
+    this.expect(commands.map(({ stage }) => stage), onReply)
+    let text = ''
+    for (const { line } of commands) text += `${line}\r\n`
+    this.write(isAscii(text) ? text : Buffer.from(encodeRaw(text)))
+    return this.settled()
+  }
+
+  /** Takes note of replies to come, one for each of `stages`. `settled()` waits for them. */
+  expect(stages: readonly Stage[], onReply: OnReply): void {
+    const [first] = stages
+    if (first !== undefined) this.#await(first)
+    stages.forEach((_stage, index) => {
+      const next = stages[index + 1]
+      this._responseActions.push((raw) => {
+        const reply = parseServerReply(raw)
+        if (next === undefined) this.#rest()
+        else this.#await(next)
+        onReply(reply, index, raw)
+        if (next === undefined) this.#settle()
+      })
+    })
+  }
+
+  /** Until the expected replies are there. @throws {ConnectionBroken} */
+  settled(): Promise<void> {
+    if (this.broken !== undefined) return Promise.reject(this.broken)
+    if (this._responseActions.length === 0) return Promise.resolve()
+    return new Promise((resolve, reject) => (this.#waiter = { resolve, reject }))
+  }
+
+  /** Whether all expected replies are there. */
+  get isSettled(): boolean {
+    return this._responseActions.length === 0
+  }
+
+  /** Puts bytes on the wire; `false`: wait for `drained()` before more. */
+  write(bytes: string | Uint8Array): boolean {
+    const socket = this._socket
+    if (!socket || socket.destroyed || this.closed) return true
+    return typeof bytes === 'string' ? socket.write(bytes, 'latin1') : socket.write(bytes)
+  }
+
+  /** Until the socket takes more bytes. @throws {ConnectionBroken} */
+  drained(): Promise<void> {
+    const socket = this._socket
+    if (this.broken !== undefined) return Promise.reject(this.broken)
+    if (!socket || !socket.writableNeedDrain) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      this.#drainWaiter = { resolve, reject }
+      socket.once('drain', () => resolve())
+    })
+  }
+
+  /** From now on the time limit of this stage counts. */
+  enter(stage: Stage): void {
+    this.#await(stage)
+  }
+
+  /**
+   * Turns TLS on, after the server has agreed to it.
+   *
+   * @throws {ConnectionBroken} Of kind `handshake`.
+   */
+  startTls(tls: TlsStart): Promise<void> {
+    this.#prepareTls(tls)
+    return new Promise((resolve, reject) => {
+      this.#waiter = { resolve, reject }
+      this.stage = 'starttls'
+      this._upgradeConnection((error) => {
+        if (error !== null) return this._onError(error)
+        this.#timeoutSeconds = -1
+        this.#await('starttls')
+        this.#settle()
+      })
+      // The package has set its own limit on the new socket.
+      this.#timeoutSeconds = -1
+      this.#await('starttls')
+    })
+  }
+
+  #prepareTls({ options, servername }: TlsStart): void {
+    this.options.tls = options
+    this.servername = servername
+  }
+
+  /** Authenticates with one mechanism of the package. @throws The package's error, or `ConnectionBroken`. */
+  authenticate(auth: SMTPConnectionAuth): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#await('auth')
+      this.#waiter = { resolve, reject }
+      this.login(auth, (error) => {
+        if (this.broken !== undefined) return
+        this.#rest()
+        this.#waiter = undefined
+        if (error === null) resolve()
+        else reject(error)
+      })
+    })
+  }
+
+  /** The QUIT that went out with the last bytes is to be answered. */
+  expectQuit(): void {
+    const { stage } = this
+    this.expect(['quit'], IGNORE)
+    if (stage !== 'idle') this.enter(stage)
+  }
+
+  /** Says QUIT, if anyone listens, and closes; what the server answers does not matter. */
+  async leave(wait: boolean): Promise<void> {
+    if (!this.closed) {
+      const said = this.exchange([{ line: 'QUIT', stage: 'quit' }], IGNORE).catch(IGNORE)
+      if (wait) await said
+    }
+    this.close()
+  }
+
+  /**
+   * Lets the connection wait for its next message. When the server leaves, or
+   * after `seconds`, it is closed and `onEnd` is called.
+   */
+  idle(seconds: number, onEnd: () => void): void {
+    this.#onIdleEnd = onEnd
+    this.stage = 'idle'
+    this.#timeoutSeconds = seconds
+    if (this._socket) this._socket.setTimeout(seconds * 1000)
+  }
+
+  /** The wait is over: the connection is in use again. */
+  resume(): void {
+    this.#onIdleEnd = undefined
+  }
+
+  override _actionGreeting(raw: string): void {
+    this._clearPhase()
+    this.#rest()
+    this.#greeting = raw
+    this.#settle()
+  }
+
+  /** The package's limits on the new connection are replaced by that of the stage. */
+  override _onConnect(): void {
+    super._onConnect()
+    this.#timeoutSeconds = -1
+    this.#await('greeting')
+  }
+
+  /**
+   * Gives whole replies to those who wait for them, all that are there: a server may close
+   * right behind them. 421 needs no care of its own: what was sent along may still be
+   * answered, and the end of the connection comes by itself.
+   */
+  override _processResponse(): void {
+    for (let reply = this.#nextReply(); reply !== undefined; reply = this.#nextReply()) {
+      const action = this._responseActions.shift()
+      if (action === undefined) return this.#unexpected()
+      action.call(this, reply)
+    }
+  }
+
+  /** What the server said in clear before TLS is dropped with the queue, by the package: it may not be the server's. */
+  #nextReply(): string | undefined {
+    if (this.stage === 'starttls' && this._responseActions.length === 0) return undefined
+    for (let raw = this._responseQueue.shift(); raw !== undefined; raw = this._responseQueue.shift()) {
+      const text = this.#garbage + (isAscii(raw) ? raw : decodeRaw(Buffer.from(raw, 'latin1')))
+      // A line without a code is noise in front of the reply.
+      if (/(?:^|\n)\d{3}(?!\d)[^\n]*$/.test(raw)) {
+        this.#garbage = ''
+        return text
+      }
+      this.#garbage = raw === '' ? this.#garbage : `${text}\n`
+    }
+    return undefined
+  }
+
+  /** RFC 5321 §3.8: a server that leaves says so at any time; whatever else it says unasked, the order of replies is lost. */
+  #unexpected(): void {
+    this.#break('eof', new Error('unexpected reply'))
+  }
+
+  override _onTimeout(): void {
+    const onEnd = this.#onIdleEnd
+    if (onEnd === undefined) return this.#break('timeout')
+    onEnd()
+    // Nothing can fail here: the answer is not waited for.
+    this.leave(false).catch(IGNORE)
+  }
+
+  /** The package ends an idle connection by itself when the server closes it. */
+  override _destroy(): void {
+    super._destroy()
+    this.#onIdleEnd?.()
+  }
+
+  override _onError(error: Error): void {
+    this.#break('eof', error)
+  }
+
+  #break(kind: 'eof' | 'timeout', cause?: unknown): void {
+    if (this.broken !== undefined || this.closed) return
+    const stage = this.stage === 'idle' ? 'quit' : this.stage
+    this.#onIdleEnd?.()
+    this.broken = new ConnectionBroken(this.stage === 'starttls' && this.#isUpgrading() ? 'handshake' : kind, stage, cause)
+    const waiters = [this.#waiter, this.#drainWaiter]
+    this.#waiter = undefined
+    const socket = this._socket
+    this.close()
+    // A peer that broke off gets no polite end.
+    if (socket) socket.destroy()
+    for (const waiter of waiters) waiter?.reject(this.broken)
+  }
+
+  /** After the server's 220 the only thing to wait for is the handshake. */
+  #isUpgrading(): boolean {
+    return this._responseActions.length === 0
+  }
+
+  #settle(): void {
+    const waiter = this.#waiter
+    this.#waiter = undefined
+    waiter?.resolve()
+  }
+
+  #rest(): void {
+    this.stage = 'idle'
+  }
+
+  #await(stage: Stage): void {
+    this.stage = stage
+    const seconds = this.#times[stage]
+    if (seconds === this.#timeoutSeconds) return
+    this.#timeoutSeconds = seconds
+    if (this._socket) this._socket.setTimeout(seconds * 1000)
+  }
+}

@@ -1,0 +1,251 @@
+/**
+ * The start of a session: greeting, EHLO, STARTTLS, EHLO again, AUTH.
+ *
+ * Source: RFC 5321 §3.1, §3.2; RFC 3207 (STARTTLS), RFC 4954 (AUTH); smtp(8).
+ */
+import { TLSSocket } from 'node:tls'
+import type { Maps } from '#tables/maps.ts'
+import { log } from '#system/log.ts'
+import { asciiUpper, equalsIgnoreCase } from '#util/ascii.ts'
+import { splitAtChars } from '#util/split.ts'
+import type { TlsStart } from './engine.ts'
+import { discardedWords, NO_CAPABILITIES, parseCapabilities, parseDiscard } from './capabilities.ts'
+import { isPositive, refusedToTalk, replyFailure, type Failure, type ServerReply } from './failure.ts'
+import type { SaslClient } from './sasl.ts'
+import type { Session } from './session.ts'
+import type { Settings } from './settings.ts'
+import type { TlsPolicy } from './tls-policy.ts'
+import { connectionLine, matchNames, trustOf, type TlsContexts } from './tls.ts'
+
+/** What is the same for all sessions of a service. */
+export type HandshakeTools = {
+  readonly settings: Settings
+  readonly sasl: SaslClient
+  readonly tls: TlsContexts
+  readonly tlsLogLevel: number
+  readonly noteStartTlsOffer: boolean
+  readonly discardMaps: Maps
+  readonly pixMaps: Maps
+}
+
+/** What belongs to one session. */
+export type HandshakeFacts = {
+  readonly queueId: string
+  readonly sender: string
+  /** The destination as written. */
+  readonly nexthop: string
+  /** Its domain alone. */
+  readonly domain: string
+  /** The next hop of the request, for texts about loops. */
+  readonly requestNexthop: string
+  readonly policy: TlsPolicy
+  readonly needsSmtpUtf8: boolean
+  /** Mail may come back to this machine: look at the server's name. */
+  readonly loopDetect: boolean
+  /** When the message arrived, milliseconds since 1970. */
+  readonly arrival: number
+}
+
+/** Why a session cannot be used. */
+export type HandshakeFailure = {
+  readonly failure: Failure
+  /** The destination counts as dead. */
+  readonly throttle: boolean
+  /** A permanent failure that only holds when no other server is left. */
+  readonly softUnlessFinal?: boolean
+}
+
+/** Thrown inside, to end the handshake at any depth. */
+class Refusal extends Error {
+  readonly why: HandshakeFailure
+
+  constructor(failure: Failure, more: Partial<HandshakeFailure> = {}) {
+    super(failure.reason)
+    this.why = { failure, throttle: true, ...more }
+  }
+}
+
+/**
+ * Brings a new connection to where MAIL can be sent.
+ *
+ * @returns Why not; `undefined` when it is ready.
+ * @throws {ConnectionBroken}
+ */
+export async function shakeHands(session: Session, facts: HandshakeFacts, tools: HandshakeTools): Promise<HandshakeFailure | undefined> {
+  try {
+    await new Handshake(session, facts, tools).run()
+    return undefined
+  } catch (error) {
+    if (error instanceof Refusal) return error.why
+    throw error
+  }
+}
+
+class Handshake {
+  readonly #session: Session
+  readonly #facts: HandshakeFacts
+  readonly #tools: HandshakeTools
+  readonly #settings: Settings
+  #esmtp = false
+  #noEsmtp = false
+
+  constructor(session: Session, facts: HandshakeFacts, tools: HandshakeTools) {
+    this.#session = session
+    this.#facts = facts
+    this.#tools = tools
+    this.#settings = tools.settings
+  }
+
+  async run(): Promise<void> {
+    const { level } = this.#facts.policy
+    await this.#greeting()
+    await this.#hello()
+    if (level !== 'none' && !this.#session.secure) await this.#negotiateTls()
+    if (level === 'none' && this.#tools.noteStartTlsOffer && this.#session.capabilities.startTls) {
+      log.info(`Host offered STARTTLS: [${this.#session.host}]`)
+    }
+    await this.#authenticate()
+  }
+
+  async #greeting(): Promise<void> {
+    const { engine, host, namaddr, relay } = this.#session
+    const wrapper = this.#settings.tlsWrapper ? this.#tlsStart() : undefined
+    const { reply, raw } = await engine.greeting(wrapper)
+    if (wrapper !== undefined) this.#judgeTls()
+    if (!isPositive(reply)) throw new Refusal(refusedToTalk(host, namaddr, reply, this.#settings.skip5xxGreeting))
+    if (/^[20 *\t\n]*$/.test(raw)) await this.#pixWorkarounds()
+    const [, ...words] = splitAtChars(raw.replace(/^\d+-/, '$& '), ' \t\n')
+    if (this.#facts.loopDetect && equalsIgnoreCase(words[0] ?? '', this.#settings.myhostname)) {
+      log.warning(`host ${relay} greeted me with my own hostname ${this.#settings.myhostname}`)
+    }
+    const { lmtp, alwaysSendEhlo, neverSendEhlo } = this.#settings
+    const announced = words.some((word) => asciiUpper(word) === 'ESMTP')
+    this.#esmtp = lmtp || ((alwaysSendEhlo || announced) && !neverSendEhlo && !this.#noEsmtp)
+  }
+
+  /** Firewalls of a certain make mask the greeting with asterisks, and cannot take a dot that comes alone. */
+  async #pixWorkarounds(): Promise<void> {
+    const { pix } = this.#settings
+    const { endpoint, relay } = this.#session
+    const found = await this.#tools.pixMaps.find(endpoint.kind === 'inet' ? endpoint.address : endpoint.path)
+    const words = splitAtChars((found.kind === 'found' ? found.value : pix.words).toLowerCase())
+    if (words.length === 0) return
+    this.#noEsmtp = words.includes('disable_esmtp')
+    const old = Date.now() - this.#facts.arrival >= pix.threshold * 1000
+    this.#session.delayDot = words.includes('delay_dotcrlf') && old
+    const enabled = [this.#noEsmtp ? 'disable_esmtp' : '', this.#session.delayDot ? 'delay_dotcrlf' : ''].filter(Boolean)
+    log.info(`${this.#facts.queueId}: enabling PIX workarounds: ${enabled.join(' ')} for ${relay}`)
+  }
+
+  async #hello(): Promise<void> {
+    const { lmtp, heloName } = this.#settings
+    const { engine } = this.#session
+    if (lmtp) {
+      const answer = await engine.command(`LHLO ${heloName}`, 'lhlo')
+      this.#mustBePositive(answer.reply)
+      return this.#learn(answer.raw)
+    }
+    if (this.#esmtp) {
+      const answer = await engine.command(`EHLO ${heloName}`, 'ehlo')
+      if (isPositive(answer.reply)) return this.#learn(answer.raw)
+      if (answer.reply.code === 421) this.#mustBePositive(answer.reply)
+    }
+    const answer = await engine.command(`HELO ${heloName}`, 'helo')
+    this.#mustBePositive(answer.reply)
+    this.#session.capabilities = NO_CAPABILITIES
+    this.#needSmtpUtf8()
+  }
+
+  #mustBePositive(reply: ServerReply): void {
+    if (!isPositive(reply)) throw new Refusal(refusedToTalk(this.#session.host, this.#session.namaddr, reply, false))
+  }
+
+  async #learn(raw: string): Promise<void> {
+    const { relay, namaddr } = this.#session
+    const capabilities = parseCapabilities(raw, await this.#discard())
+    this.#session.capabilities = capabilities
+    if (capabilities.badSize !== undefined) log.warning(`bad EHLO SIZE limit "${capabilities.badSize}" from ${relay}`)
+    if (this.#facts.loopDetect && equalsIgnoreCase(capabilities.name, this.#settings.myhostname)) {
+      log.warning(`host ${relay} replied to HELO/EHLO with my own hostname ${this.#settings.myhostname}`)
+      const reason = `mail for ${this.#facts.requestNexthop} loops back to myself`
+      throw new Refusal({ dsn: this.#session.bestMx ? '5.4.6' : '4.4.6', reason })
+    }
+    this.#needSmtpUtf8()
+    if (capabilities.smtpUtf8 && !/^\d+[- ]8BITMIME\b/im.test(raw)) {
+      log.info(`host ${namaddr} offers SMTPUTF8 support, but not 8BITMIME`)
+    }
+  }
+
+  async #discard(): Promise<ReturnType<typeof parseDiscard>> {
+    const { endpoint } = this.#session
+    const found = await this.#tools.discardMaps.find(endpoint.kind === 'inet' ? endpoint.address : endpoint.path)
+    if (found.kind === 'error') {
+      throw new Refusal({ dsn: '4.3.0', reason: `local data error while talking to ${this.#session.namaddr}` })
+    }
+    const discard = parseDiscard(found.kind === 'found' ? found.value : this.#settings.discardKeywords)
+    const words = discardedWords(discard)
+    if (words !== '' && !discard.silent) log.info(`discarding EHLO keywords: ${words}`)
+    return discard
+  }
+
+  /** RFC 6531 §3.2: mail that needs SMTPUTF8 goes to no server without it. */
+  #needSmtpUtf8(): void {
+    if (!this.#facts.needsSmtpUtf8 || this.#session.capabilities.smtpUtf8) return
+    const reason = 'message requires SMTPUTF8, but no server was found that supports SMTPUTF8. '
+      + `The last attempted server was ${this.#session.namaddr}`
+    throw new Refusal({ dsn: '5.6.7', reason }, { throttle: false, softUnlessFinal: true })
+  }
+
+  async #negotiateTls(): Promise<void> {
+    const { engine, host, namaddr, capabilities } = this.#session
+    const required = this.#facts.policy.level !== 'may'
+    if (!capabilities.startTls) {
+      if (!required) return
+      throw new Refusal({ dsn: '4.7.4', reason: `TLS is required, but was not offered by host ${namaddr}` })
+    }
+    const { reply } = await engine.command('STARTTLS', 'starttls')
+    if (!isPositive(reply)) {
+      if (!required) return
+      throw new Refusal(replyFailure(host, reply, `TLS is required, but host ${namaddr} refused to start TLS: ${reply.text}`))
+    }
+    await engine.startTls(this.#tlsStart())
+    this.#judgeTls()
+    // RFC 3207 §4.2: what was said in clear is forgotten.
+    await this.#hello()
+  }
+
+  #tlsStart(): TlsStart {
+    const { policy, domain } = this.#facts
+    const { host } = this.#session
+    const servername = policy.servername === 'hostname' ? host : policy.servername === 'nexthop' ? domain : policy.servername
+    return { options: this.#tools.tls.options(policy), servername: servername === '' ? false : servername }
+  }
+
+  /** The connection is encrypted: is it with the right server? */
+  #judgeTls(): void {
+    const { policy, domain } = this.#facts
+    const { engine, host, relay } = this.#session
+    this.#session.secure = true
+    this.#esmtp = true
+    if (!policy.connectionReuse) this.#session.tainted = true
+    const { socket } = engine
+    if (!(socket instanceof TLSSocket)) throw new Refusal({ dsn: '4.7.0', reason: 'TLS is required, but unavailable' })
+    const trust = trustOf(socket, matchNames(policy.match, host, domain))
+    if (this.#tools.tlsLogLevel > 0) log.info(connectionLine(socket, trust, relay))
+    const mustMatch = policy.level === 'verify' || policy.level === 'secure'
+    if (mustMatch && trust !== 'Verified') throw new Refusal({ dsn: '4.7.5', reason: 'Server certificate not verified' })
+  }
+
+  async #authenticate(): Promise<void> {
+    const { sasl } = this.#tools
+    const { capabilities, host, relay } = this.#session
+    if (!sasl.enabled || !capabilities.offersAuth) return
+    if (capabilities.auth.length === 0) log.warning(`${relay} offered null AUTH mechanism list`)
+    const credentials = await sasl.credentials(this.#facts.sender, host, this.#facts.nexthop).catch((error: unknown) => {
+      throw new Refusal({ dsn: '4.3.0', reason: `SASL password lookup error: ${error instanceof Error ? error.message : String(error)}` })
+    })
+    if (credentials === undefined) return
+    const failure = await sasl.login(this.#session, credentials)
+    if (failure !== undefined) throw new Refusal(failure)
+  }
+}
