@@ -141,7 +141,8 @@ export class Config {
   expand(text: string, extra: Readonly<Record<string, string>> = {}): string {
     if (!text.includes('$')) return text
     try {
-      return expandText(text, (name) => extra[name] ?? this.#raw(name), { recursive: true })
+      const lookup = (name: string) => (Object.hasOwn(extra, name) ? extra[name] : this.#raw(name))
+      return expandText(text, lookup, { recursive: true })
     } catch (error) {
       if (!(error instanceof ExpressionError)) throw error
       throw new ConfigError('dictionary mail_dict: macro processing error', [error.message])

@@ -31,10 +31,10 @@ const NESTING_MAX = 100
 /** Numbers of a relation beyond this end the program, as they overflow Postfix's. */
 const NUMBER_MAX = 9_223_372_036_854_775_807n
 
-const FUNCTIONS: Readonly<Record<string, (text: string) => string>> = {
-  domain_to_ascii: (text) => convertDomain(text, /[\u0080-\uffff]/, domainToASCII),
-  domain_to_utf8: (text) => convertDomain(text, /(?:^|\.)xn--/i, domainToUnicode),
-}
+const FUNCTIONS: ReadonlyMap<string, (text: string) => string> = new Map([
+  ['domain_to_ascii', (text: string) => convertDomain(text, /[\u0080-\uffff]/, domainToASCII)],
+  ['domain_to_utf8', (text: string) => convertDomain(text, /(?:^|\.)xn--/i, domainToUnicode)],
+])
 
 /**
  * Expands `text`.
@@ -119,7 +119,7 @@ function nodeText(node: ExpressionNode): string {
 }
 
 function callFunction(name: string, argument: string, context: Context, depth: number): string {
-  const call = FUNCTIONS[name]
+  const call = FUNCTIONS.get(name)
   if (call === undefined) {
     throw new ExpressionError(`unknown function "${name}" at"...>>>${`${name}{${argument}}`.slice(0, 20)}"`)
   }

@@ -4,8 +4,7 @@
  * @module
  */
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { getSystemErrorMessage } from 'node:util'
+import { errnoText } from '#system/errno.ts'
 import { Config } from './config.ts'
 import { ConfigError } from './error.ts'
 import { parseMainCf, type MainCf } from './main-cf.ts'
@@ -32,7 +31,7 @@ export function loadConfig(directory?: string): Config {
 
 /** main.cf of a directory, with the warnings that `postconf` prints. @throws {ConfigError} */
 export function readMainCf(directory: string): MainCf {
-  const file = join(directory, 'main.cf')
+  const file = `${directory}/main.cf`
   return parseMainCf(readConfigFile(file), file)
 }
 
@@ -41,18 +40,11 @@ export function readConfigFile(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
-    throw new ConfigError(`open ${file}: ${reason(error)}`)
+    throw new ConfigError(`open ${file}: ${errnoText(error)}`)
   }
 }
 
 /** A configuration of the given values alone, for tests and for programs that run without main.cf. */
 export function configFrom(values: Readonly<Record<string, string>>, directory = DEFAULT_CONFIG_DIRECTORY): Config {
   return new Config({ directory, values: new Map(Object.entries(values)) })
-}
-
-/** strerror(3)'s words. */
-function reason(error: unknown): string {
-  if (!(error instanceof Error) || !('errno' in error) || typeof error.errno !== 'number') return String(error)
-  const text = getSystemErrorMessage(error.errno)
-  return text.charAt(0).toUpperCase() + text.slice(1)
 }

@@ -1,5 +1,6 @@
 /**
- * Parameters of Posthorn's own. None changes the meaning of a Postfix parameter, and the defaults behave as Postfix does.
+ * Parameters of Posthorn's own. None changes the meaning of a Postfix parameter, and the defaults
+ * behave as Postfix does.
  *
  * `<service>_worker_processes` also exists for every service of master.cf; read it with Config.dynamicInt().
  *

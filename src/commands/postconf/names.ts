@@ -1,0 +1,174 @@
+/**
+ * The names that count in a configuration, beyond the table: those that services of master.cf
+ * bring (`relay_destination_rate_delay`), and those that an administrator made up and uses as
+ * `$name`, as a restriction class or as the settings of a database table.
+ *
+ * Whatever else main.cf or a `-o` sets is unused, most likely a typing error.
+ *
+ * Source: postconf(1), -C.
+ *
+ * @module
+ */
+import { ExpressionError } from '#config/expression.ts'
+import { namesIn } from '#config/expand.ts'
+import { PARAMETERS } from '#config/parameters/table.ts'
+import type { Parameter } from '#config/parameter.ts'
+import { splitAtChars } from '#util/split.ts'
+import { checkFile, databasesIn, hasFile, settingNames } from './databases.ts'
+import { settingsOf, type Service } from './service.ts'
+
+/** Classes that `-C` selects. */
+export type NameClass = 'builtin' | 'service' | 'user' | 'extension'
+
+/** A name that counts; `initial` is its default, which a name of class `user` has not. */
+export type KnownName = {
+  readonly classes: readonly NameClass[]
+  readonly initial: string | undefined
+  readonly raw: boolean
+}
+
+/** What registerUserNames() reads. */
+export type NameSources = {
+  readonly directory: string
+  /** Definitions of main.cf. */
+  readonly main: ReadonlyMap<string, string>
+  readonly services: readonly Service[]
+  /** Expands a value in the scope of main.cf, without a word about errors. */
+  readonly expand: (text: string) => string
+  readonly warn: (text: string) => void
+}
+
+/** Settings of every delivery service: the suffix, and the parameter that is the default. */
+const DELIVERY_SUFFIXES: ReadonlyMap<string, string> = new Map([
+  ...[
+    'destination_concurrency_failed_cohort_limit', 'destination_concurrency_limit',
+    'destination_concurrency_negative_feedback', 'destination_concurrency_positive_feedback',
+    'destination_rate_delay', 'destination_recipient_limit', 'delivery_slot_cost', 'delivery_slot_discount',
+    'delivery_slot_loan', 'extra_recipient_limit', 'minimum_delivery_slots', 'recipient_limit',
+    'recipient_refill_delay', 'recipient_refill_limit', 'transport_rate_delay',
+  ].map((suffix) => [suffix, `$default_${suffix}`] as const),
+  ['initial_destination_concurrency', '$initial_destination_concurrency'],
+])
+
+const DELIVERY_PROGRAMS: readonly string[] = ['local', 'error', 'virtual', 'smtp', 'lmtp', 'pipe']
+const COMMAND_PROGRAMS: readonly string[] = ['pipe', 'spawn']
+
+/** Names of the table, and those that the services bring. */
+export function namesOfServices(services: readonly Service[]): Map<string, KnownName> {
+  const names = new Map<string, KnownName>()
+  for (const [name, parameter] of Object.entries<Parameter>(PARAMETERS)) {
+    names.set(name, { classes: [parameter.class], initial: parameter.initial, raw: parameter.kind === 'raw' })
+  }
+  for (const { fields } of services) {
+    const [service = '', program = ''] = [fields[0], fields[7]]
+    if (DELIVERY_PROGRAMS.includes(program)) {
+      for (const [suffix, initial] of DELIVERY_SUFFIXES) addName(names, `${service}_${suffix}`, 'service', initial)
+    }
+    if (COMMAND_PROGRAMS.includes(program)) addName(names, `${service}_time_limit`, 'service', '$command_time_limit')
+    addName(names, `${service}_worker_processes`, 'extension', '$worker_processes')
+  }
+  return names
+}
+
+/**
+ * Adds the names that an administrator made up and uses, and says what is wrong with those used.
+ *
+ * @returns For each service, the names that count only there.
+ */
+export function registerUserNames(names: Map<string, KnownName>, sources: NameSources): ReadonlySet<string>[] {
+  const scopes = sources.services.map((service): Scope => ({ settings: settingsOf(service), valid: new Set() }))
+  for (const scope of scopes) {
+    addClasses(scope.settings.get('smtpd_restriction_classes'), scope, names, sources)
+    for (const value of scope.settings.values()) scanValue(value, scope, scopes, names, sources)
+  }
+  addClasses(sources.main.get('smtpd_restriction_classes'), undefined, names, sources)
+  for (const { initial, raw } of Array.from(names.values())) {
+    if (!raw && initial !== undefined) scanDefault(initial, names, sources)
+  }
+  for (const [name, value] of sources.main) {
+    if (names.get(name)?.raw !== true) scanValue(value, undefined, scopes, names, sources)
+  }
+  return scopes.map(({ valid }) => valid)
+}
+
+type Scope = { readonly settings: ReadonlyMap<string, string>; readonly valid: Set<string> }
+
+function addName(names: Map<string, KnownName>, name: string, own: NameClass, initial: string): void {
+  const known = names.get(name)
+  if (known === undefined) names.set(name, { classes: [own], initial, raw: false })
+  else if (!known.classes.includes(own)) names.set(name, { ...known, classes: [...known.classes, own] })
+}
+
+function addUserName(names: Map<string, KnownName>, name: string): void {
+  if (!names.has(name)) names.set(name, { classes: ['user'], initial: undefined, raw: false })
+}
+
+/** Restriction classes count where they are defined. */
+function addClasses(
+  classes: string | undefined, scope: Scope | undefined, names: Map<string, KnownName>, sources: NameSources,
+): void {
+  for (const name of splitAtChars(sources.expand(classes ?? ''))) {
+    if (scope?.settings.has(name) === true) scope.valid.add(name)
+    else if (sources.main.has(name)) addUserName(names, name)
+  }
+}
+
+/** The names that defaults refer to count without being in the table, such as `virtual_maps`. */
+function scanDefault(initial: string, names: Map<string, KnownName>, { main }: NameSources): void {
+  for (const name of namesIn(initial)) {
+    if (main.has(name)) addUserName(names, name)
+  }
+}
+
+function scanValue(
+  value: string,
+  scope: Scope | undefined,
+  scopes: readonly Scope[],
+  names: Map<string, KnownName>,
+  sources: NameSources,
+): void {
+  for (const name of references(value, sources.warn)) {
+    const found = addReference(name, scope, scopes, names, sources)
+    if (found || names.has(name) || IMPLICIT_NAMES.includes(name)) continue
+    const file = scope === undefined ? 'main.cf' : 'master.cf'
+    sources.warn(`${sources.directory}/${file}: undefined parameter: ${name}`)
+  }
+  for (const reference of databasesIn(sources.expand(value))) {
+    if (hasFile(reference)) {
+      for (const text of checkFile(reference)) sources.warn(text)
+      continue
+    }
+    for (const name of settingNames(reference)) addReference(name, scope, scopes, names, sources)
+  }
+}
+
+/** Names that every process has. */
+const IMPLICIT_NAMES: readonly string[] = ['process_id', 'process_name', 'service_name']
+
+/** Notes that `name` is used; `false` when neither the scope, main.cf nor, from main.cf, any service sets it. */
+function addReference(
+  name: string,
+  scope: Scope | undefined,
+  scopes: readonly Scope[],
+  names: Map<string, KnownName>,
+  { main }: NameSources,
+): boolean {
+  if (scope?.settings.has(name) === true) {
+    scope.valid.add(name)
+    return true
+  }
+  if (main.has(name)) addUserName(names, name)
+  const others = scope === undefined ? scopes.filter(({ settings }) => settings.has(name)) : []
+  for (const { valid } of others) valid.add(name)
+  return main.has(name) || others.length > 0
+}
+
+function references(value: string, warn: (text: string) => void): string[] {
+  try {
+    return namesIn(value)
+  } catch (error) {
+    if (!(error instanceof ExpressionError)) throw error
+    warn(error.message)
+    return []
+  }
+}

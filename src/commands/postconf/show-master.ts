@@ -1,0 +1,137 @@
+/**
+ * Showing master.cf: whole services (-M), their fields (-F), what they set for themselves (-P).
+ *
+ * @module
+ */
+import { fatal } from '#commands/getopt.ts'
+import { formatArgument, formatCommand, formatJson, formatPair, formatService, type Style } from './layout.ts'
+import { PROGRAM } from './options.ts'
+import { FIELD_NAMES, type Service } from './service.ts'
+import { byBytes, type ScopedService, type Session } from './session.ts'
+
+/** What to show, and whether values are expanded. */
+export type MasterSelection = {
+  readonly subject: 'M' | 'F' | 'P'
+  /** Patterns `service/type/…`, with `*` for anything; none: everything. */
+  readonly patterns: readonly string[]
+  readonly expand: boolean
+  /** -PP: parameters that the service does not set, too. */
+  readonly everyParameter: boolean
+}
+
+/** A request, and whether anything matched it. */
+type Request = { readonly text: string; readonly parts: readonly string[]; matched: boolean }
+
+const FORMS = {
+  M: 'service_name[/type]',
+  F: 'service_name[/type[/field]]',
+  P: 'service_name[/type[/parameter]]',
+} as const
+
+/**
+ * The lines of what is selected, in the order of master.cf.
+ *
+ * @param warn Gets a text for each pattern that matches nothing.
+ * @throws {CommandExit} A malformed pattern.
+ * @throws {ConfigError} A value that cannot be expanded.
+ */
+export function* showMaster(
+  session: Session, selection: MasterSelection, style: Style, warn: (text: string) => void,
+): Generator<string> {
+  const requests = readRequests(selection)
+  for (const scoped of session.services) {
+    const [name = '', type = ''] = scoped.service.fields
+    const wanted = requests.filter(({ parts }) => matches(parts[0], name) && matches(parts[1], type))
+    if (wanted.length === 0) continue
+    if (selection.subject === 'M') yield* showService(session, scoped, wanted, selection.expand, style)
+    else if (selection.subject === 'F') yield* showFields(session, scoped, wanted, selection.expand, style)
+    else yield* showSettings(session, scoped, wanted, selection, style)
+  }
+  for (const { text, matched } of requests) {
+    if (!matched) warn(`unmatched request: "${text}"`)
+  }
+}
+
+function readRequests({ subject, patterns }: MasterSelection): Request[] {
+  if (patterns.length === 0) return [{ text: '', parts: ['*'], matched: true }]
+  const most = subject === 'M' ? 2 : 3
+  return patterns.map((text) => {
+    const parts = text.split('/')
+    if (parts.length > most) fatal(PROGRAM, `-${subject} option requires ${FORMS[subject]}`)
+    const field = parts[2]
+    if (subject === 'F' && field !== undefined && field !== '*' && !FIELD_NAMES.some((name) => name === field)) {
+      fatal(PROGRAM, `invalid service attribute name: "${field}"`)
+    }
+    return { text, parts, matched: false }
+  })
+}
+
+function matches(pattern: string | undefined, text: string): boolean {
+  return pattern === undefined || pattern === '*' || pattern === text
+}
+
+function* showService(
+  session: Session, scoped: ScopedService, wanted: readonly Request[], expand: boolean, style: Style,
+): Generator<string> {
+  for (const request of wanted) request.matched = true
+  const service = expand ? expanded(session, scoped) : scoped.service
+  yield style.json ? formatJson(labelOf(service), oneLine(service.fields, service)) : formatService(service, style)
+}
+
+function* showFields(
+  session: Session, scoped: ScopedService, wanted: readonly Request[], expand: boolean, style: Style,
+): Generator<string> {
+  const service = expand ? expanded(session, scoped) : scoped.service
+  for (const [i, field] of FIELD_NAMES.entries()) {
+    if (!markMatched(wanted, field)) continue
+    const label = `${labelOf(service)}/${field}`
+    const text = service.fields[i] ?? ''
+    if (field !== 'command' || style.hideValue) yield formatPair(label, text, style)
+    else if (style.json) yield formatJson(label, oneLine([text], service))
+    else yield `${formatCommand(style.hideName ? text : `${label} = ${text}`, service.args, style)}\n`
+  }
+}
+
+function* showSettings(
+  session: Session, scoped: ScopedService, wanted: readonly Request[], selection: MasterSelection, style: Style,
+): Generator<string> {
+  const { everyParameter, expand } = selection
+  const scope = scopeOf(scoped)
+  const names = new Set([...scoped.settings.keys(), ...(everyParameter ? session.shownNames() : [])])
+  names.delete('process_id')
+  names.delete('process_name')
+  for (const name of [...names].toSorted(byBytes)) {
+    const value = scope.get(name) ?? session.value(name)
+    if (value === undefined || !markMatched(wanted, name)) continue
+    const shown = expand ? session.expand(name, value, scope) : value
+    yield formatPair(`${labelOf(scoped.service)}/${name}`, shown, style)
+  }
+}
+
+function markMatched(requests: readonly Request[], part: string): boolean {
+  const matching = requests.filter(({ parts }) => matches(parts[2], part))
+  for (const request of matching) request.matched = true
+  return matching.length > 0
+}
+
+function labelOf({ fields }: Service): string {
+  return `${fields[0]}/${fields[1]}`
+}
+
+function oneLine(head: readonly string[], { args }: Service): string {
+  return [...head, ...args.map(formatArgument)].join(' ')
+}
+
+/** What a service's `-o` can refer to before main.cf. */
+function scopeOf({ service, settings }: ScopedService): Map<string, string> {
+  const [name = '', program = ''] = [service.fields[0], service.fields[7]]
+  return new Map([['service_name', name], ['process_name', program], ...settings])
+}
+
+function expanded(session: Session, scoped: ScopedService): Service {
+  const scope = scopeOf(scoped)
+  const args = scoped.service.args.map((arg) => {
+    return arg.kind === 'setting' ? { ...arg, value: session.expand(arg.name, arg.value, scope) } : arg
+  })
+  return { ...scoped.service, args }
+}
