@@ -5,6 +5,7 @@
  */
 import { isDigits } from '#util/ascii.ts'
 import { printable } from '#util/printable.ts'
+import { splitAttribute } from './record.ts'
 import type { LogName } from './spool.ts'
 
 /**
@@ -101,23 +102,27 @@ type Warn = (text: string) => void
 
 /** `name=value`. */
 function parseAttribute(draft: Draft, line: string, warn: Warn): void {
-  const equals = line.indexOf('=')
-  if (equals < 0) {
-    warn(`malformed attribute line: ${line.slice(0, 100)}`)
+  const parts = splitAttribute(line)
+  if (typeof parts === 'string') {
+    warn(`malformed record: ${parts}`)
     return
   }
-  const name = line.slice(0, equals).trim()
-  const value = line.slice(equals + 1).trim()
+  const { name, value } = parts
   if (name === 'recipient') draft.recipient = address(value)
   else if (name === 'original_recipient') draft.original = address(value)
   else if (name === 'offset') setNumber(draft, 'offset', value)
   else if (name === 'notify_flags') setNumber(draft, 'notify', value)
-  else if (isTextField(name)) draft[TEXT_FIELDS[name]] = value
+  else if (isTextField(name)) setText(draft, name, value)
   else warn(`unknown attribute name: ${name}, ignored`)
 }
 
 function address(value: string): string {
   return value === '' ? NULL_ADDRESS : value
+}
+
+/** An empty value says nothing: what stood there before, or the default, stays. */
+function setText(draft: Draft, name: keyof typeof TEXT_FIELDS, value: string): void {
+  if (value !== '') draft[TEXT_FIELDS[name]] = value
 }
 
 function setNumber(draft: Draft, field: 'offset' | 'notify', value: string): void {
@@ -128,7 +133,7 @@ function setNumber(draft: Draft, field: 'offset' | 'notify', value: string): voi
 function parseOldLine(draft: Draft, line: string, warn: Warn): void {
   const end = line.indexOf('>: ')
   if (end < 0) {
-    warn(`malformed record: ${line.slice(0, 100)}`)
+    warn(`malformed record: ${line.slice(0, 30)}...`)
     return
   }
   draft.recipient = address(line.slice(1, end))
@@ -139,7 +144,7 @@ function parseOldLine(draft: Draft, line: string, warn: Warn): void {
 function parseLine(draft: Draft, line: string, warn: Warn): void {
   if (/^[A-Za-z0-9]/.test(line)) parseAttribute(draft, line, warn)
   else if (line.startsWith('<')) parseOldLine(draft, line, warn)
-  else warn(`malformed record: ${line.slice(0, 100)}`)
+  else warn(`malformed record: ${line.slice(0, 30)}...`)
 }
 
 /**

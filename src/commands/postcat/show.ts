@@ -146,9 +146,12 @@ export class FileListing {
     return true
   }
 
-  /** Goes on after the content, if its size is known. */
-  #skipContent(): void {
-    if (this.#contentSize >= 0 && this.#dataOffset >= 0) this.#reader.seek(this.#dataOffset + this.#contentSize)
+  /** Goes on after the content, if its size is known. `false`: it has to be read. Never goes back: that could not end. */
+  #skipContent(): boolean {
+    const end = this.#dataOffset + this.#contentSize
+    if (this.#contentSize <= 0 || this.#dataOffset <= 0 || end < this.#reader.next) return false
+    this.#reader.seek(end)
+    return true
   }
 
   #extracted(offset: number): boolean {
@@ -177,16 +180,13 @@ export class FileListing {
   #startBody(): boolean {
     this.#segment = 'body'
     this.#printing = this.#options.body
-    if (this.#options.body || this.#contentSize < 0) return false
-    this.#skipContent()
-    return true
+    return !this.#options.body && this.#skipContent()
   }
 
   #record(type: number, offset: number): true {
-    if (this.#printing) {
-      this.#head(type, offset)
-      this.#value(type)
-    }
+    if (!this.#printing) return true
+    this.#head(type, offset)
+    this.#value(type)
     const ended = type === RECORD.textPart && (this.#segment === 'envelope' || this.#endsParts)
     this.#previousType = ended ? 0 : type
     return true

@@ -11,9 +11,9 @@
 import { createInterface } from 'node:readline'
 import { setImmediate as turn } from 'node:timers/promises'
 import { CommandExit, fatal, parseOrUsage, runCommand, type TypedOption } from '#commands/getopt.ts'
+import { loadConfigOrExit } from '#commands/load.ts'
 import { becomeOwner } from '#commands/queue-owner.ts'
 import type { Config } from '#config/config.ts'
-import { loadConfig } from '#config/load.ts'
 import { QueueMaintenance, type MassActions } from '#queue/maintain-all.ts'
 import { emptyTally, MessageActions, type Tally } from '#queue/maintain.ts'
 import { openSpool, type Spool, type SpoolName } from '#queue/spool.ts'
@@ -182,7 +182,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const { options, operands } = parseOrUsage(PROGRAM, 'c:d:e:f:h:H:pr:sSv', argv, { usage: USAGE, exitCode: 1 })
   const directory = options.findLast(([letter]) => letter === 'c')?.[1]
   if (directory !== undefined && !directory.startsWith('/')) fatal(PROGRAM, '-c requires absolute pathname')
-  const config = loadConfig(directory)
+  const config = loadConfigOrExit(PROGRAM, directory)
   const verbose = options.some(([letter]) => letter === 'v')
   setLog(openProgramLog(config, { program: PROGRAM, verbose, stderr: PROGRAM }))
   enterQueue(config)
