@@ -31,7 +31,7 @@ export function envelopeAddress(state: MessageState, address: string, kind: Addr
 
 /** Through the maps that take part for `kind`; internal form. */
 export function mapped(state: MessageState, address: string, kind: AddressClass): MaybePromise<string> {
-  return state.map && address !== '' && mapsFor(state, kind) ? applyMaps(state, address, kind) : address
+  return state.map && mapsFor(state, kind) ? applyMaps(state, address, kind) : address
 }
 
 /** Whether any map takes part for `kind`. */

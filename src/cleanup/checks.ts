@@ -171,6 +171,7 @@ function redirect(state: MessageState, content: ContentPart, text: string): Cont
     return KEEP
   }
   state.redirect = text
+  state.filter = false
   return logged(state, 'redirect', content, text)
 }
 

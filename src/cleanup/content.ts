@@ -106,7 +106,7 @@ export class ContentReader {
       })
       return
     }
-    let line = stripBytes === undefined ? bytes : withoutBytes(bytes, stripBytes)
+    let line = stripBytes === undefined || !this.#state.filter ? bytes : withoutBytes(bytes, stripBytes)
     if (replaceStrayLineEnds) line = withoutStrayLineEnds(line)
     this.#parser.line(line, complete)
   }

@@ -117,6 +117,7 @@ function noteHeader(state: MessageState, info: HeaderInfo, header: string): void
 
 /** Takes the end of the primary headers. */
 export function headersEnd(state: MessageState, errors: ReadonlySet<MimeError>): void {
+  if (!state.ok) return
   if (state.hops < 1) {
     warn(state, 'message rejected: no Received: header')
     state.fail(STATUS.bad)

@@ -97,6 +97,11 @@ function open(config: Config, name: ParameterName): Maps {
   return openMaps(name, config.str(name), { config })
 }
 
+/** Content is bytes of any origin: patterns do not take it for UTF-8. */
+function openChecks(config: Config, name: ParameterName): Maps {
+  return openMaps(name, config.str(name), { config: config.withOverrides(new Map([['smtputf8_enable', 'no']])) })
+}
+
 function canonicalMap(config: Config, maps: ParameterName, classes: ParameterName): CanonicalMap {
   return { maps: open(config, maps), classes: new Set(config.list(classes)) }
 }
@@ -112,10 +117,10 @@ function mapSettings(config: Config) {
     senderBcc: open(config, 'sender_bcc_maps'),
     recipientBcc: open(config, 'recipient_bcc_maps'),
     alwaysBcc: config.str('always_bcc'),
-    headerChecks: open(config, 'header_checks'),
-    mimeHeaderChecks: open(config, 'mime_header_checks'),
-    nestedHeaderChecks: open(config, 'nested_header_checks'),
-    bodyChecks: open(config, 'body_checks'),
+    headerChecks: openChecks(config, 'header_checks'),
+    mimeHeaderChecks: openChecks(config, 'mime_header_checks'),
+    nestedHeaderChecks: openChecks(config, 'nested_header_checks'),
+    bodyChecks: openChecks(config, 'body_checks'),
     emptyAddressRecipient: config.str('empty_address_recipient'),
     myHostname: config.str('myhostname'),
     remoteDomain: config.str('remote_header_rewrite_domain'),

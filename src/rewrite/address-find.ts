@@ -45,7 +45,7 @@ type Key = {
 /**
  * Looks `address` up.
  *
- * @param address Internal form, not empty.
+ * @param address Internal form. The null address is asked for as `""`.
  */
 export async function findAddress(
   maps: Maps,
@@ -79,6 +79,7 @@ async function findFirst(maps: Maps, keys: readonly Key[] | 'error', form: KeyFo
 
 function keyTexts({ key, quoting }: Key, form: KeyForm): readonly string[] {
   if (quoting === 'none') return [key]
+  if (key === '' && quoting === 'address') return ['""']
   const external = quoting === 'local' ? quoteLocal(key) : externalAddress(key)
   return form === 'both' && external !== key ? [external, key] : [external]
 }

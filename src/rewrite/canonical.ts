@@ -17,6 +17,8 @@ const CANONICAL_ROUNDS_MAX = 10
 /** Gets the texts of warnings; the caller puts its queue id before them. */
 export type Warn = (text: string) => void
 
+const shown = (address: string): string => (address === '' ? '""' : externalAddress(address))
+
 /** The result of a mapping; after an error `address` is as far as it came. */
 export type CanonicalResult = { readonly address: string; readonly failed: boolean }
 
@@ -26,7 +28,7 @@ export type MappingOptions = { readonly propagate: boolean; readonly warn: Warn 
 /**
  * Maps an address one to one.
  *
- * @param address Internal form. The null address has no mapping.
+ * @param address Internal form. The null address is looked up as `""`.
  */
 export async function mapCanonical(
   maps: Maps,
@@ -36,19 +38,19 @@ export async function mapCanonical(
 ): Promise<CanonicalResult> {
   let current = address
   for (let round = 0; round < CANONICAL_ROUNDS_MAX; round++) {
-    if (current === '' || maps.empty) return { address: current, failed: false }
+    if (maps.empty) return { address: current, failed: false }
     const mapped = await mapAddress(maps, current, context, { propagate })
     if (mapped.kind === 'absent') return { address: current, failed: false }
     if (mapped.kind === 'error') {
-      warn(`${maps.title} map lookup problem for ${externalAddress(current)} -- message not accepted, try again later`)
+      warn(`${maps.title} map lookup problem for ${shown(current)} -- message not accepted, try again later`)
       return { address: current, failed: true }
     }
-    if (mapped.addresses.length > 1) warn(`multi-valued ${maps.title} entry for ${externalAddress(current)}`)
+    if (mapped.addresses.length > 1) warn(`multi-valued ${maps.title} entry for ${shown(current)}`)
     const previous = current
     current = mapped.addresses[0]
     if (equalsIgnoreCase(previous, current)) return { address: current, failed: false }
   }
-  warn(`unreasonable ${maps.title} map nesting for ${externalAddress(address)} -- message not accepted, try again later`)
+  warn(`unreasonable ${maps.title} map nesting for ${shown(address)} -- message not accepted, try again later`)
   return { address: current, failed: false }
 }
 

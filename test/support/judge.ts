@@ -109,8 +109,8 @@ function submit(path: string, flags: number, records: Uint8Array): Promise<Judge
         const list = new Map(first.list)
         if (id === undefined) {
           id = list.get('queue_id') ?? ''
-          socket.write(encodeAttributes([['flags', flags]]))
-          socket.write(records)
+          // In one write: it stops reading where it has seen enough.
+          socket.write(Buffer.concat([encodeAttributes([['flags', flags]]), records]))
         } else {
           socket.destroy()
           resolve({ id, status: Number(list.get('status')), reason: list.get('reason') ?? '' })

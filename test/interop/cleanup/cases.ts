@@ -132,7 +132,7 @@ export const CASES: Readonly<Record<string, CaseGroup>> = {
   'obsolete From, long ids, always add, delay warning': {
     main: {
       header_from_format: 'obsolete', enable_long_queue_ids: 'yes', always_add_missing_headers: 'yes', delay_warning_time: '4h',
-      undisclosed_recipients_header: 'To: undisclosed-recipients:;', enable_original_recipient: 'no',
+      undisclosed_recipients_header: 'To: undisclosed-recipients:;', enable_original_recipient: 'no', duplicate_filter_limit: '2',
     },
     messages: [
       mail('plain', 'Subject: hi\n\nHello'),
@@ -145,6 +145,7 @@ export const CASES: Readonly<Record<string, CaseGroup>> = {
       mail('null sender', 'Cc: b\n\nx', { envelope: [T, LOCAL, 'S ', R1] }),
       mail('warn time given', 'Cc: b\n\nx', { envelope: [T, LOCAL, 'S x', 'W       1795168600', R1] }),
       mail('recipients in headers', 'To: b\n\nx', { envelope: [T, LOCAL, 'S x'], extracted: [R1] }),
+      mail('duplicates beyond limit', 'Subject: x\n\nx', { envelope: [T, LOCAL, 'S ', 'R a', 'R b', 'R c', 'R c', 'R a', 'R b'] }),
       mail('duplicates', 'To: b\n\nx', { envelope: [T, LOCAL, 'S x', R1, 'O a', R1, 'O b', 'R BOB@example.net', 'A notify_flags=2', R1] }),
     ],
   },
@@ -187,18 +188,17 @@ export const CASES: Readonly<Record<string, CaseGroup>> = {
       virtual_alias_expansion_limit: '3',
       virtual_alias_recursion_limit: '3',
       virtual_alias_address_length_limit: '30',
-      canonical_maps: 'inline:{{x=y}} fail:canonical',
+      canonical_maps: 'inline:{{x@x=x@x}} fail:canonical',
       sender_bcc_maps: 'fail:bcc',
-      duplicate_filter_limit: '2',
       canonical_classes: 'envelope_sender',
     },
     messages: [
       mail('sender map', 'Subject: x\n\nx', { envelope: [T, LOCAL, 'S c', 'R b'] }),
-      mail('expansion limit', 'Subject: x\n\nx', { envelope: [T, LOCAL, 'S ', 'R many'] }),
-      mail('recursion limit', 'Subject: x\n\nx', { envelope: [T, LOCAL, 'S ', 'R a1'] }),
-      mail('length limit', 'Subject: x\n\nx', { envelope: [T, LOCAL, 'S ', 'R long'] }),
+      mail('expansion limit', 'Subject: x\n\nx', { envelope: [T, LOCAL, 'S x@x', 'R many'] }),
+      mail('recursion limit', 'Subject: x\n\nx', { envelope: [T, LOCAL, 'S x@x', 'R a1'] }),
+      mail('length limit', 'Subject: x\n\nx', { envelope: [T, LOCAL, 'S x@x', 'R long'] }),
       mail('sender copies', 'Subject: x\n\nx', { envelope: [T, LOCAL, 'S x@y', 'R b'], flags: HOLD | 16 }),
-      mail('duplicates beyond limit', 'Subject: x\n\nx', { envelope: [T, LOCAL, 'S ', 'R a', 'R b', 'R c', 'R c', 'R a', 'R b'] }),
+      mail('null sender', 'Subject: x\n\nx', { envelope: [T, LOCAL, 'S ', 'R b'] }),
     ],
   },
   'checks': {
@@ -259,7 +259,7 @@ export const CASES: Readonly<Record<string, CaseGroup>> = {
   },
   'limits and other ways': {
     main: {
-      message_size_limit: '3000', header_size_limit: '200', line_length_limit: '50', non_empty_end_of_header_action: 'add_header', hopcount_limit: '3', message_drop_headers: 'x-secret, subject, to, mime-version',
+      message_size_limit: '3000', header_size_limit: '200', line_length_limit: '512', non_empty_end_of_header_action: 'add_header', hopcount_limit: '3', message_drop_headers: 'x-secret, subject, to, mime-version',
       cleanup_replace_stray_cr_lf: 'no', detect_8bit_encoding_header: 'no', requiretls_esmtp_header: 'no', smtputf8_enable: 'no', disable_mime_input_processing: 'yes', empty_address_recipient: 'nobody', header_address_token_limit: '20',
     },
     messages: [
