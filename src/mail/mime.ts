@@ -198,7 +198,8 @@ export class MimeParser {
     const { type, subtype, boundaries, parts } = parsed
     this.#entity = { ...this.#entity, type, subtype }
     for (const boundary of boundaries) {
-      if (this.#levels.length > this.#options.nestingMax) this.#fail('nesting', header)
+      // Postfix lets two more levels pass than the parameter says.
+      if (this.#levels.length > this.#options.nestingMax + 1) this.#fail('nesting', header)
       else this.#levels.push({ ...parts, boundary: boundary.slice(0, this.#options.boundaryBytesMax) })
     }
   }

@@ -74,7 +74,7 @@ test('MimeParser reports each error once, when asked to', () => {
 })
 
 test('MimeParser limits the depth of multiparts', () => {
-  const lines = [1, 2, 3].flatMap((n) => [`Content-Type: multipart/mixed; boundary=b${n}`, '', `--b${n}`])
+  const lines = [1, 2, 3, 4].flatMap((n) => [`Content-Type: multipart/mixed; boundary=b${n}`, '', `--b${n}`])
   assert.deepEqual(parse(lines, { report: ALL, nestingMax: 1 }).errors, ['nesting'])
 })
 
