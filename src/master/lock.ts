@@ -5,15 +5,14 @@
  *
  * @module
  */
-import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Config } from '#config/config.ts'
-import { errnoText, isErrno } from '#system/errno.ts'
+import { PID_FILE } from '#service/instance.ts'
+import { errnoText } from '#system/errno.ts'
 import { flock } from '#system/posix.ts'
 import { isRoot, type User } from '#system/users.ts'
 
-/** Where the process id is, below the queue directory. */
-export const PID_FILE = 'pid/master.pid'
 const LOCK_FILE = 'master.lock'
 /** Postfix pads the number to four times the bytes of a long. */
 const PID_COLUMNS = 32
@@ -66,27 +65,4 @@ export function lockInstance(config: Config, owner: User): void {
   writePid(lockFile(PID_FILE))
   const path = join(config.str('data_directory'), LOCK_FILE)
   asUser(owner, () => writePid(lockFile(path)))
-}
-
-/**
- * The process id of the master that runs on this queue directory, or `undefined`
- * when none does: then nobody holds the lock.
- *
- * @throws {NodeJS.ErrnoException} When the file is there and cannot be opened.
- */
-export function runningMaster(queueDirectory: string): number | undefined {
-  const path = join(queueDirectory, PID_FILE)
-  let fd: number
-  try {
-    fd = openSync(path, 'r')
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined
-    throw error
-  }
-  try {
-    if (flock(fd, 'shared', false)) return undefined
-    return Number(readFileSync(path, 'latin1').trim())
-  } finally {
-    closeSync(fd)
-  }
 }

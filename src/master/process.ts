@@ -64,7 +64,7 @@ export function workerArguments({ entry }: ServiceSpec, { listeners, stress }: W
 
 /** The starter of real processes, for the configuration that holds now. */
 export function processStarter(config: Config): WorkerStarter {
-  const environment = { ...filterEnvironment(config.raw('import_environment'), process.env), MAIL_CONFIG: config.directory }
+  const environment = { ...filterEnvironment(config.str('import_environment'), process.env), MAIL_CONFIG: config.directory }
   return (spec, start, events) =>
     spec.program.kind === 'executable' ? startExecutable(spec, start, events, environment) : startOurs(spec, start, events, environment)
 }

@@ -61,6 +61,8 @@ export type ProgramLog = {
   /** The configuration without the `-o` of the service, for lines under another program's name. */
   readonly common?: Config
   readonly verbose?: boolean
+  /** Another tag than `$syslog_name/program` (postlog -t). */
+  readonly ident?: string
   /** Commands also write to standard error, as `tag: text`. */
   readonly stderr?: string
 }
@@ -71,20 +73,21 @@ export type ProgramLog = {
  * @throws {LogConfigError} For a wrong setting. @throws {NodeJS.ErrnoException} When the file cannot be
  * opened for another reason than permission.
  */
-export function openProgramLog(config: Config, { program, common = config, verbose = false, stderr }: ProgramLog): OpenLog {
+export function openProgramLog(config: Config, options: ProgramLog): OpenLog {
+  const { program, common = config, verbose = false, stderr } = options
   const destination = logDestination(config)
   const copies: LogDestination[] = stderr === undefined ? [] : [{ kind: 'stderr', tag: stderr }]
-  const options = {
-    ident: `${config.str('syslog_name')}/${program}`,
+  const shared = {
+    ident: options.ident ?? `${config.str('syslog_name')}/${program}`,
     base: common.str('syslog_name'),
     utf8: config.bool('smtputf8_enable'),
     verbose,
   }
   try {
-    return openLog({ ...options, destination: [destination, ...copies] })
+    return openLog({ ...shared, destination: [destination, ...copies] })
   } catch (error) {
     if (!isErrno(error, 'EACCES') && !isErrno(error, 'EPERM')) throw error
-    return openLog({ ...options, destination: [postlogDestination(config), ...copies] })
+    return openLog({ ...shared, destination: [postlogDestination(config), ...copies] })
   }
 }
 

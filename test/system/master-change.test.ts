@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { runningMaster } from '#master/lock.ts'
+import { runningMaster } from '#service/instance.ts'
 import { instanceFolder, spawnMaster, startMaster, until, type TestMaster } from '#test/support/master.ts'
 
 const ECHO = '127.0.0.1:$port inet n - n - 3 echo\n'

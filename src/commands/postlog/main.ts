@@ -1,0 +1,71 @@
+/**
+ * postlog: writes text to the mail log, as the programs of the mail system do.
+ *
+ *     postlog [-c config_dir] [-i] [-p priority] [-t tag] [-v] [text…]
+ *
+ * Without text every line of standard input is one line of the log. On a terminal
+ * the text also goes to standard error. `-i` is accepted: the process id always shows.
+ *
+ * Privileges:   set-gid where the log service has to be reached by everyone; else those of the caller.
+ * Diagnostics:  exit status 0; 1 for a wrong command line.
+ *
+ * @module
+ */
+import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
+import { GetoptError, parseCommandLine, runCommand, type CommandLine } from '#commands/getopt.ts'
+import { loadConfig } from '#config/load.ts'
+import { openProgramLog } from '#service/logging.ts'
+import type { OpenLog } from '#system/log.ts'
+import type { Severity } from '#system/log-line.ts'
+
+const PROGRAM = 'postlog'
+const USAGE = 'usage: postlog [-c config_dir] [-i] [-p priority] [-t tag] [-v] [text]'
+/** As a program rests that logs a fatal error of its own. */
+const FATAL_PAUSE_MS = 1000
+
+const SEVERITIES: Readonly<Record<string, Exclude<Severity, 'debug'>>> = {
+  info: 'info', warn: 'warning', warning: 'warning', error: 'error', err: 'error', fatal: 'fatal', crit: 'fatal', panic: 'panic',
+}
+
+function openLogFor(line: CommandLine | undefined): OpenLog {
+  const value = (letter: string): string | undefined => line?.options.findLast(([each]) => each === letter)?.[1]
+  const config = loadConfig(value('c'))
+  const ident = value('t')
+  const tag = ident ?? `${config.str('syslog_name')}/${PROGRAM}`
+  const shown = process.stderr.isTTY ? { stderr: tag } : {}
+  return openProgramLog(config, { program: PROGRAM, ...(ident === undefined ? {} : { ident }), ...shown })
+}
+
+/** Says what is wrong in the log, as everything this command says. */
+function refuse(log: OpenLog, text: string): number {
+  log.fatal(text)
+  return 1
+}
+
+async function* textOf(operands: readonly string[]): AsyncGenerator<string> {
+  if (operands.length > 0) yield operands.join(' ')
+  else yield* createInterface({ input: process.stdin })
+}
+
+/** Runs the command. */
+export async function main(argv: readonly string[]): Promise<number> {
+  let line: CommandLine
+  try {
+    line = parseCommandLine(PROGRAM, 'c:ip:t:v', argv)
+  } catch (error) {
+    if (!(error instanceof GetoptError)) throw error
+    process.stderr.write(`${error.message}\n`)
+    return refuse(openLogFor(undefined), USAGE)
+  }
+  const log = openLogFor(line)
+  const priority = line.options.findLast(([letter]) => letter === 'p')?.[1] ?? 'info'
+  const severity = Object.hasOwn(SEVERITIES, priority) ? SEVERITIES[priority] : undefined
+  if (severity === undefined) return refuse(log, `bad severity: "${priority}"`)
+  for await (const text of textOf(line.operands)) log[severity](text)
+  log.flush()
+  if (severity === 'fatal' || severity === 'panic') await delay(FATAL_PAUSE_MS)
+  return 0
+}
+
+if (import.meta.main) await runCommand(main)
