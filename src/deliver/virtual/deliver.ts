@@ -4,7 +4,6 @@
  * @module
  */
 import type { Config } from '#config/config.ts'
-import { splitAddress } from '#mail/address.ts'
 import { errnoText, isErrno } from '#system/errno.ts'
 import type { EnvelopeRecipient } from '#queue/envelope.ts'
 import { DONE, LEFT, type Delivery } from '#service/agent.ts'
@@ -64,10 +63,7 @@ async function deliverOne(
   }
   const mailbox = await settings.find(recipient.address)
   switch (mailbox.kind) {
-    case 'unknown': {
-      const { local } = splitAddress(recipient.address)
-      return { kind: 'bounced', status: '5.1.1', reason: `unknown user: "${local}@${splitAddress(recipient.address).domain ?? ''}"` }
-    }
+    case 'unknown': return { kind: 'bounced', status: '5.1.1', reason: `unknown user: "${recipient.address}"` }
     case 'unavailable':
     case 'misconfigured': return MISCONFIGURED
     case 'mailbox': return write(delivery, recipient, mailbox, settings)

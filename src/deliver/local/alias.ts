@@ -1,0 +1,55 @@
+/**
+ * Lookups in alias_maps: the alias itself, its owner, and the rights of what it names.
+ *
+ * Source: aliases(5); postconf(5) owner_request_special, expand_owner_alias.
+ *
+ * @module
+ */
+import { statSync } from 'node:fs'
+import { quoteLocal, splitExtension } from '#mail/address.ts'
+import type { Identity } from '#system/as-user.ts'
+import { foldCase } from '#util/ascii.ts'
+import { parseDestinations } from './destination.ts'
+import type { LocalSettings } from './settings.ts'
+
+export type Alias = {
+  readonly name: string
+  readonly value: string
+  /** Rights of the owner of the table; undefined for root's tables: default_privs. */
+  readonly privileges: Identity | undefined
+  readonly unmatched: string
+}
+
+/** The alias of a local part, with its extension first; aliases in `used` are passed over. */
+export async function findAlias(
+  settings: LocalSettings, local: string, used: ReadonlySet<string>,
+): Promise<Alias | 'error' | undefined> {
+  if (settings.aliases.empty) return undefined
+  const { user, extension, delimiter } = splitExtension(local, settings.delimiters)
+  const keys = extension === undefined ? [[local, '']] as const : [[local, ''], [user, `${delimiter}${extension}`]] as const
+  for (const [name, unmatched] of keys) {
+    if (used.has(foldCase(name))) continue
+    const found = await settings.aliases.find(quoteLocal(name))
+    if (found.kind === 'error') return 'error'
+    if (found.kind === 'found') return { name, value: found.value, unmatched, privileges: tableOwner(found.table) }
+  }
+  return undefined
+}
+
+/** Whoever owns the table decides which commands run: with the owner's rights, unless that is root. */
+function tableOwner(table: string): Identity | undefined {
+  const [, path = ''] = /^\w+:(\/.*)$/.exec(table) ?? []
+  const stats = path === '' ? undefined : statSync(path, { throwIfNoEntry: false })
+  return stats && stats.uid !== 0 ? { uid: stats.uid, gid: stats.gid } : undefined
+}
+
+/** The sender that errors of a list's members go to: its `owner-` alias; undefined when it has none. */
+export async function ownerOf(settings: LocalSettings, name: string): Promise<string | undefined> {
+  if (!settings.config.bool('owner_request_special') || /^owner-|-request$/i.test(name)) return undefined
+  const found = await settings.aliases.find(quoteLocal(`owner-${name}`))
+  if (found.kind !== 'found') return undefined
+  const origin = settings.config.str('myorigin')
+  const first = parseDestinations(found.value).find((destination) => destination.kind === 'address')
+  const address = settings.expandOwner && first ? first.address : `owner-${name}`
+  return address.includes('@') ? address : `${address}@${origin}`
+}

@@ -1,0 +1,175 @@
+/**
+ * The expansion of one recipient: aliases, .forward, and what they name, down to mailboxes, commands, files and mail
+ * that is sent on.
+ *
+ * Source: local(8); aliases(5).
+ *
+ * @module
+ */
+import { quoteLocal, splitAddress, splitExtension } from '#mail/address.ts'
+import { NOTIFY } from '#mail/dsn-parameters.ts'
+import { getpwnam, type User } from '#system/users.ts'
+import { foldCase } from '#util/ascii.ts'
+import type { EnvelopeRecipient } from '#queue/envelope.ts'
+import type { Router } from '#rewrite/resolve.ts'
+import { isLoop } from '#deliver/mailbox/loop.ts'
+import { findAlias, ownerOf, type Alias } from './alias.ts'
+import { deliverCommand, deliverFile } from './direct.ts'
+import { parseDestinations, type Destination } from './destination.ts'
+import { readForward } from './forward.ts'
+import { readInclude } from './include.ts'
+import { deliverMailbox, deliverUnknown, type MailboxTools } from './mailbox.ts'
+import { endBranch, isFirst, MISCONFIGURED, type Branch, type Expansion } from './state.ts'
+
+export type ExpandTools = MailboxTools & {
+  readonly router: Router
+  /** The service this is: addresses that resolve to it are expanded here, others are sent on. */
+  readonly serviceName: string
+}
+
+const LEVELS_MAX = 100
+
+/** Expands one address of this machine; true when something stays in the queue. */
+export async function deliverAddress(expansion: Expansion, branch: Branch, tools: ExpandTools): Promise<boolean> {
+  const { address } = branch.recipient
+  if (branch.level > LEVELS_MAX) {
+    return endBranch(expansion, branch, { kind: 'bounced', status: '5.4.6', reason: 'recipient nesting limit exceeded' })
+  }
+  if (isLoop(expansion.seen, address)) {
+    return endBranch(expansion, branch, { kind: 'bounced', status: '5.4.6', reason: `mail forwarding loop for ${address}` })
+  }
+  const { local } = splitAddress(address)
+  // An alias may name itself, and a .forward its user: that is the mailbox, and not the same place twice.
+  const place = [...branch.aliases, '/', ...branch.forwardOf].join(' ')
+  if (!isFirst(expansion, `recipient ${foldCase(address)} ${place}`)) return false
+  if (local.startsWith('\\')) return deliverUser(expansion, { ...branch, forwardOf: new Set([foldCase(local.slice(1))]) }, local.slice(1), tools)
+  const alias = await findAlias(expansion.settings, local, branch.aliases)
+  if (alias === 'error') {
+    return endBranch(expansion, branch, { kind: 'deferred', status: '4.3.0', reason: 'alias database unavailable' })
+  }
+  return alias ? deliverAlias(expansion, branch, alias, tools) : deliverUser(expansion, branch, local, tools)
+}
+
+async function deliverAlias(expansion: Expansion, branch: Branch, alias: Alias, tools: ExpandTools): Promise<boolean> {
+  const { settings } = expansion
+  const sender = (await ownerOf(settings, alias.name)) ?? (settings.resetOwner ? expansion.delivery.request.sender : branch.sender)
+  const recipient = await reportExpansion(expansion, branch)
+  const inner: Branch = {
+    ...branch, recipient, sender, level: branch.level + 1, source: 'alias', privileges: alias.privileges,
+    aliases: new Set([...branch.aliases, foldCase(alias.name)]),
+    unmatched: settings.propagateExtensions.has('alias') ? alias.unmatched : '',
+  }
+  return deliverAll(expansion, inner, parseDestinations(alias.value), tools)
+}
+
+/**
+ * RFC 3461 §5.2.7.1: who asked for news of success learns that the mail was given to a list; what becomes of
+ * the members is the list's concern.
+ */
+async function reportExpansion({ delivery }: Expansion, { recipient }: Branch): Promise<EnvelopeRecipient> {
+  if ((recipient.notify & NOTIFY.success) === 0) return recipient
+  await delivery.tools.bounces.append('trace', delivery.request.queueId, {
+    recipient: recipient.address, original: recipient.original, dsnOrcpt: recipient.dsnOrcpt, notify: recipient.notify,
+    status: '2.0.0', action: 'expanded', reason: 'alias expanded',
+  })
+  const rest = recipient.notify & ~NOTIFY.success
+  return { ...recipient, notify: rest === 0 ? NOTIFY.never : rest }
+}
+
+async function deliverUser(expansion: Expansion, branch: Branch, local: string, tools: ExpandTools): Promise<boolean> {
+  // What another user's list names is queued again, so that one slow mailbox does not hold up the list.
+  if (branch.source === 'include') return sendOn(expansion, branch, branch.recipient.address)
+  const { settings } = expansion
+  const parts = splitExtension(foldCase(local), settings.delimiters)
+  const user = getpwnam(parts.user)
+  const inner = { ...branch, unmatched: parts.extension === undefined ? '' : `${parts.delimiter}${parts.extension}` }
+  if (user && !branch.forwardOf.has(user.name)) {
+    const forward = readForward(settings, branch, user, inner.unmatched)
+    if (forward) {
+      const own: Branch = {
+        ...inner, level: branch.level + 1, source: 'forward', privileges: { uid: user.uid, gid: user.gid },
+        forwardOf: new Set([...branch.forwardOf, user.name]),
+        unmatched: settings.propagateExtensions.has('forward') ? inner.unmatched : '',
+      }
+      return deliverAll(expansion, own, forward, tools)
+    }
+  }
+  return (await deliverMailbox(expansion, inner, parts.user, user, tools)) ?? deliverUnknownUser(expansion, inner, parts.user, tools)
+}
+
+async function deliverUnknownUser(expansion: Expansion, branch: Branch, name: string, tools: ExpandTools): Promise<boolean> {
+  const outcome = await deliverUnknown(expansion, branch, name, tools)
+  if (typeof outcome === 'boolean') return outcome
+  const relayed: Branch = { ...branch, level: branch.level + 1, source: 'alias', privileges: undefined }
+  return deliverDestination(expansion, relayed, { kind: 'address', address: outcome.relay }, tools)
+}
+
+async function deliverAll(
+  expansion: Expansion, branch: Branch, destinations: readonly Destination[], tools: ExpandTools, user?: User,
+): Promise<boolean> {
+  let left = false
+  for (const destination of destinations) {
+    if (await deliverDestination(expansion, branch, destination, tools, user)) left = true
+  }
+  return left
+}
+
+async function deliverDestination(
+  expansion: Expansion, branch: Branch, destination: Destination, tools: ExpandTools, user?: User,
+): Promise<boolean> {
+  switch (destination.kind) {
+    case 'address': return deliverNamed(expansion, branch, destination.address, tools)
+    case 'command': return deliverCommand(expansion, branch, destination.command)
+    case 'file': return deliverFile(expansion, branch, destination.path)
+    case 'include': return deliverInclude(expansion, branch, destination.path, tools, user)
+    default: return destination satisfies never
+  }
+}
+
+async function deliverInclude(
+  expansion: Expansion, branch: Branch, path: string, tools: ExpandTools, user?: User,
+): Promise<boolean> {
+  const included = readInclude(path, branch.privileges, expansion.settings.defaultPrivileges)
+  if (included.kind === 'failed') return endBranch(expansion, branch, included.end)
+  const inner: Branch = {
+    ...branch, level: branch.level + 1, source: 'include', privileges: included.privileges,
+    unmatched: expansion.settings.propagateExtensions.has('include') ? branch.unmatched : '',
+  }
+  return deliverAll(expansion, inner, included.destinations, tools, user)
+}
+
+/** An address named by a list: expanded here when it is ours, otherwise sent on. */
+async function deliverNamed(expansion: Expansion, branch: Branch, named: string, tools: ExpandTools): Promise<boolean> {
+  const { router, serviceName } = tools
+  const plain = named.startsWith('\\') ? named.slice(1) : named
+  const address = withExtension(internalOf(router.rewrite('local', externalOf(plain))), branch.unmatched)
+  const resolved = await router.resolve(branch.sender, address)
+  if (resolved.problem === 'fail') return endBranch(expansion, branch, MISCONFIGURED)
+  if (resolved.transport !== serviceName || resolved.class !== 'local') return sendOn(expansion, branch, address)
+  const local = named.startsWith('\\') ? `\\${resolved.recipient}` : resolved.recipient
+  return deliverAddress(expansion, { ...branch, recipient: { ...branch.recipient, address: local } }, tools)
+}
+
+function withExtension(address: string, extension: string): string {
+  if (extension === '') return address
+  const { local, domain } = splitAddress(address)
+  return `${local}${extension}${domain === undefined ? '' : `@${domain}`}`
+}
+
+function externalOf(address: string): string {
+  const { local, domain } = splitAddress(address)
+  return `${quoteLocal(local)}${domain === undefined ? '' : `@${domain}`}`
+}
+
+function internalOf(external: string): string {
+  return external.replace(/^"((?:[^"\\]|\\.)*)"(@|$)/, (_all, quoted: string, rest: string) => quoted.replaceAll(/\\(.)/g, '$1') + rest)
+}
+
+/** Goes into a new message at the end, one for each sender. */
+function sendOn(expansion: Expansion, branch: Branch, address: string): boolean {
+  if (!isFirst(expansion, `indirect ${foldCase(address)}`)) return false
+  const recipients = expansion.forwards.get(branch.sender) ?? []
+  recipients.push({ ...branch.recipient, address, offset: 0 })
+  expansion.forwards.set(branch.sender, recipients)
+  return false
+}

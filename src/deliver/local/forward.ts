@@ -1,0 +1,82 @@
+/**
+ * ~/.forward: read with the rights of its user, and only when nobody else could have written it.
+ *
+ * Source: local(8); postconf(5) forward_path, forward_expansion_filter.
+ *
+ * @module
+ */
+import fs from 'node:fs'
+import { splitAddress } from '#mail/address.ts'
+import { asUser } from '#system/as-user.ts'
+import { errnoCode, errnoText } from '#system/errno.ts'
+import { log } from '#system/log.ts'
+import type { User } from '#system/users.ts'
+import { splitAtChars } from '#util/split.ts'
+import { parseDestinations, type Destination } from './destination.ts'
+import type { LocalSettings } from './settings.ts'
+import type { Branch } from './state.ts'
+
+const BYTES_MAX = 1_048_576
+const MODE_OTHERS_WRITE = 0o002
+
+/** What the user's mail is to do instead of going to the mailbox; undefined without a usable file. */
+export function readForward(settings: LocalSettings, branch: Branch, user: User, unmatched: string): Destination[] | undefined {
+  for (const path of forwardPaths(settings, branch, user, unmatched)) {
+    const text = readOwned(path, user)
+    if (text === undefined) continue
+    const destinations = text.split('\n').flatMap((line) => parseDestinations(line, true)).map((each) => homed(each, user))
+    if (destinations.length > 0) return destinations
+  }
+  return undefined
+}
+
+function homed(destination: Destination, user: User): Destination {
+  if (destination.kind !== 'file' || !destination.path.startsWith('~/')) return destination
+  return { kind: 'file', path: `${user.home}${destination.path.slice(1)}` }
+}
+
+function forwardPaths({ config }: LocalSettings, branch: Branch, user: User, unmatched: string): string[] {
+  const macros = userMacros(branch, user, unmatched)
+  const filter = config.str('forward_expansion_filter')
+  const safe = Object.fromEntries(Object.entries(macros).map(([name, value]) => [name, filtered(value, filter)]))
+  const text = config.expand(config.raw('forward_path'), safe)
+  return [...new Set(splitAtChars(text))].filter((path) => path.startsWith('/'))
+}
+
+/** `$user`, `$home` and kin of local(8). */
+export function userMacros({ recipient }: Branch, user: User | undefined, unmatched: string): Record<string, string> {
+  const { local, domain } = splitAddress(recipient.address)
+  return {
+    user: user?.name ?? '', home: user?.home ?? '', shell: user?.shell ?? '', domain: domain ?? '', local,
+    mailbox: local, recipient: recipient.address, extension: unmatched.slice(1), recipient_delimiter: unmatched.slice(0, 1),
+  }
+}
+
+/** Characters that are not allowed become `_`: the sender chooses the extension. */
+export function filtered(value: string, allowed: string): string {
+  return [...value].map((c) => (allowed.includes(c) ? c : '_')).join('')
+}
+
+function readOwned(path: string, user: User): string | undefined {
+  try {
+    return asUser(user, () => readIfSafe(path, user))
+  } catch (error) {
+    if (errnoCode(error) !== 'ENOENT' && errnoCode(error) !== 'ENOTDIR') log.warning(`file ${path}: ${errnoText(error)}`)
+    return undefined
+  }
+}
+
+function readIfSafe(path: string, user: User): string | undefined {
+  const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK)
+  try {
+    const stats = fs.fstatSync(fd)
+    if (!stats.isFile()) return undefined
+    if (stats.uid !== 0 && stats.uid !== user.uid) log.warning(`file ${path} has bad owner uid ${stats.uid}`)
+    else if ((stats.mode & MODE_OTHERS_WRITE) !== 0) log.warning(`file ${path} is world writable`)
+    else if (stats.size > BYTES_MAX) log.warning(`file ${path} is larger than ${BYTES_MAX} bytes`)
+    else return fs.readFileSync(fd, 'utf8')
+    return undefined
+  } finally {
+    fs.closeSync(fd)
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * Mail that goes on to other addresses: a new message, one for each sender, with the old content and a
+ * Delivered-To: line that lets a loop be seen.
+ *
+ * @module
+ */
+import type { Cleanup } from '#cleanup/cleanup.ts'
+import { externalAddress } from '#mail/address.ts'
+import { RECORD } from '#queue/record.ts'
+import type { EnvelopeRecipient } from '#queue/envelope.ts'
+import { asUser, type Identity } from '#system/as-user.ts'
+import { errnoText } from '#system/errno.ts'
+import { log } from '#system/log.ts'
+import type { DeliverRequest } from '#service/deliver.ts'
+import { MailDraft, type EnvelopeRecord, type MailOrigin } from '#service/submit.ts'
+import { endBranch, type Branch, type Expansion } from './state.ts'
+
+export type ResendTools = {
+  readonly cleanup: Cleanup
+  readonly origin: MailOrigin
+  /** Who owns queue files. */
+  readonly queueOwner: Identity
+}
+
+/** Sends on all that the expansion collected; true when something failed and the recipient stays in the queue. */
+export async function resendAll(expansion: Expansion, branch: Branch, tools: ResendTools): Promise<boolean> {
+  let left = false
+  for (const [sender, recipients] of expansion.forwards) {
+    if (await resend(expansion, { ...branch, sender }, recipients, tools)) left = true
+  }
+  return left
+}
+
+async function resend(
+  expansion: Expansion, branch: Branch, recipients: readonly EnvelopeRecipient[], tools: ResendTools,
+): Promise<boolean> {
+  const { request } = expansion.delivery
+  if (request.flags.verify || request.flags.userVerify) {
+    return endBranch(expansion, branch, { kind: 'sent', status: '2.0.0', reason: 'aliased to another address' })
+  }
+  try {
+    const id = await queue(expansion, branch, recipients, tools)
+    return await endBranch(expansion, branch, { kind: 'sent', status: '2.0.0', reason: `forwarded as ${id}` })
+  } catch (error) {
+    log.warning(`${request.queueId}: cannot forward: ${errnoText(error)}`, { queue_id: request.queueId })
+    return endBranch(expansion, branch, { kind: 'deferred', status: '4.3.0', reason: 'unable to forward message' })
+  }
+}
+
+async function queue(
+  expansion: Expansion, branch: Branch, recipients: readonly EnvelopeRecipient[], { cleanup, origin, queueOwner }: ResendTools,
+): Promise<string> {
+  const { delivery: { request, message }, root, settings } = expansion
+  const records = [...messageRecords(request, branch.sender), ...recipients.flatMap(recipientRecords)]
+  // The queue file must belong to who reads the queue, though this process is root.
+  const draft = asUser(queueOwner, () => new MailDraft(cleanup, origin, { records, recipients: [], flags: { map: true } }))
+  try {
+    if (settings.prependDelivered.has('forward')) draft.line(`Delivered-To: ${externalAddress(root.address).toLowerCase()}`)
+    for (const piece of message.contentRecords(request.dataOffset)) {
+      draft.piece(piece)
+      const full = draft.writable()
+      if (full) await full
+    }
+  } catch (error) {
+    draft.cancel()
+    throw error
+  }
+  const { status, reason } = await draft.finish()
+  if (status !== 0) throw new Error(reason)
+  return draft.id
+}
+
+function messageRecords(request: DeliverRequest, sender: string): EnvelopeRecord[] {
+  const attributes: [string, string][] = [
+    ['ret_flags', request.retFlags === 0 ? '' : String(request.retFlags)],
+    ['envelope_id', request.envelopeId],
+    ['log_client_name', request.clientName], ['log_client_address', request.clientAddress],
+    ['log_protocol_name', request.protocolName], ['log_helo_name', request.heloName],
+    ['sasl_method', request.saslMethod], ['sasl_username', request.saslUsername], ['sasl_sender', request.saslSender],
+    ['log_ident', request.queueId], ['rewrite_context', request.rewriteContext],
+  ]
+  const given = attributes.filter(([, value]) => value !== '')
+  return [[RECORD.sender, sender], ...given.map(([name, value]): EnvelopeRecord => [RECORD.attribute, `${name}=${value}`])]
+}
+
+function recipientRecords(recipient: EnvelopeRecipient): EnvelopeRecord[] {
+  return [
+    ...(recipient.dsnOrcpt === '' ? [] : [[RECORD.attribute, `dsn_orig_rcpt=${recipient.dsnOrcpt}`] as const]),
+    ...(recipient.notify === 0 ? [] : [[RECORD.attribute, `notify_flags=${recipient.notify}`] as const]),
+    [RECORD.originalRecipient, recipient.original],
+    [RECORD.recipient, recipient.address],
+  ]
+}

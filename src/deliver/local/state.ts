@@ -1,0 +1,65 @@
+/**
+ * What local keeps while one recipient of a message is expanded: every branch has its own place, and all share the
+ * duplicate filter, the mail to be sent on, and the verdict.
+ *
+ * @module
+ */
+import type { Delivery } from '#service/agent.ts'
+import type { Identity } from '#system/as-user.ts'
+import type { EnvelopeRecipient } from '#queue/envelope.ts'
+import type { RecipientReport } from '#service/delivered.ts'
+import type { Delivered } from '#service/delivered.ts'
+import type { LocalSettings } from './settings.ts'
+
+/** Why a branch could not do its part. */
+export type End = { readonly kind: keyof Delivered; readonly status: string; readonly reason: string; readonly diagnostic?: string }
+
+/** One place in the expansion. */
+export type Branch = {
+  readonly recipient: EnvelopeRecipient
+  /** Envelope sender for what goes on from here; an owner- alias replaces it. */
+  readonly sender: string
+  /** Depth of the expansion. */
+  readonly level: number
+  /** Where this destination was named. */
+  readonly source: 'envelope' | 'alias' | 'forward' | 'include'
+  /** Rights of commands and files named here; undefined: none were given, those of default_privs count. */
+  readonly privileges: Identity | undefined
+  /** The user whose .forward is being expanded: mail to the same user goes to the mailbox. */
+  readonly forwardOf: ReadonlySet<string>
+  /** Aliases already expanded on the way here. */
+  readonly aliases: ReadonlySet<string>
+  /** Part of the address after the delimiter that no table key matched, with the delimiter. */
+  readonly unmatched: string
+}
+
+/** Shared by all branches of one recipient. */
+export type Expansion = {
+  readonly delivery: Delivery
+  readonly settings: LocalSettings
+  readonly root: EnvelopeRecipient
+  readonly seen: ReadonlySet<string>
+  readonly duplicates: Set<string>
+  /** Addresses to send on, by sender. */
+  readonly forwards: Map<string, EnvelopeRecipient[]>
+}
+
+export const MISCONFIGURED: End = { kind: 'deferred', status: '4.3.5', reason: 'mail system configuration error' }
+
+/** Whether this destination comes up for the first time; past the limit duplicates are not noticed. */
+export function isFirst(expansion: Expansion, key: string): boolean {
+  const { duplicates, settings } = expansion
+  if (duplicates.has(key)) return false
+  if (settings.duplicatesMax === 0 || duplicates.size < settings.duplicatesMax) duplicates.add(key)
+  return true
+}
+
+/** Logs and records the end of one branch; the queue file is marked once, when all branches have ended. */
+export async function endBranch(expansion: Expansion, branch: Branch, end: End): Promise<boolean> {
+  const { delivery } = expansion
+  const report: RecipientReport = {
+    status: end.status, reason: end.reason, relay: 'local', handoff: delivery.handoff, action: 'delivered',
+    ...(end.diagnostic === undefined || end.diagnostic === '' ? {} : { diagType: 'x-unix', diagText: end.diagnostic, mtaType: 'unix', mtaName: 'local' }),
+  }
+  return delivery.tools.delivered[end.kind](delivery.request, branch.recipient, report)
+}

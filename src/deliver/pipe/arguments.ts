@@ -1,0 +1,85 @@
+/**
+ * The arguments of a pipe command: `${name}` stands for a fact of the message or of its recipients. An argument that
+ * names a recipient fact is repeated for each recipient.
+ *
+ * Pure. Source: pipe(8) "COMMAND ARGUMENT SYNTAX".
+ *
+ * @module
+ */
+import { externalAddress, splitAddress, splitExtension } from '#mail/address.ts'
+import type { EnvelopeRecipient } from '#queue/envelope.ts'
+import type { DeliverRequest } from '#service/deliver.ts'
+
+export type ArgumentOptions = {
+  readonly flags: ReadonlySet<string>
+  readonly delimiters: string
+  readonly nullSender: string
+}
+
+/** Names that make an argument repeat. */
+const RECIPIENT_NAMES = new Set(['recipient', 'user', 'extension', 'mailbox', 'original_recipient'])
+const NAME = /\$(?:\$|\{(\w+)\}|\((\w+)\)|(\w+))/g
+
+/**
+ * Expands the words of argv=.
+ *
+ * @throws {SyntaxError} For a name that pipe(8) does not know.
+ */
+export function expandArguments(
+  words: readonly string[], request: DeliverRequest, recipients: readonly EnvelopeRecipient[], options: ArgumentOptions,
+): string[] {
+  const message = messageFacts(request, recipients, options)
+  return words.flatMap((word) => {
+    const names = [...word.matchAll(NAME)].map((match) => match[1] ?? match[2] ?? match[3] ?? '')
+    if (!names.some((name) => RECIPIENT_NAMES.has(name))) return [expand(word, message)]
+    return recipients.map((recipient) => expand(word, { ...message, ...recipientFacts(recipient, options) }))
+  })
+}
+
+function expand(word: string, facts: Readonly<Record<string, string>>): string {
+  return word.replaceAll(NAME, (all, a?: string, b?: string, c?: string) => {
+    if (all === '$$') return '$'
+    const name = a ?? b ?? c ?? ''
+    const value = facts[name]
+    if (value === undefined) throw new SyntaxError(`unknown macro name: "${name}"`)
+    return value
+  })
+}
+
+function messageFacts(
+  request: DeliverRequest, recipients: readonly EnvelopeRecipient[], options: ArgumentOptions,
+): Record<string, string> {
+  const first = recipients[0]
+  return {
+    sender: request.sender === '' ? options.nullSender : quoted(request.sender, options),
+    nexthop: request.nexthop,
+    domain: fold(splitAddress(first?.address ?? '').domain ?? '', 'h', options),
+    size: String(request.contentSize),
+    queue_id: request.queueId,
+    envid: request.envelopeId,
+    client_address: request.clientAddress, client_helo: request.heloName, client_hostname: request.clientName,
+    client_port: request.clientPort, client_protocol: request.protocolName,
+    sasl_method: request.saslMethod, sasl_sender: request.saslSender, sasl_username: request.saslUsername,
+  }
+}
+
+function recipientFacts(recipient: EnvelopeRecipient, options: ArgumentOptions): Record<string, string> {
+  const { local, domain } = splitAddress(recipient.address)
+  const { user, extension } = splitExtension(local, options.delimiters)
+  const folded = domain === undefined ? local : `${fold(local, 'u', options)}@${fold(domain, 'h', options)}`
+  return {
+    recipient: quoted(folded, options),
+    original_recipient: quoted(recipient.original, options),
+    user: fold(user, 'u', options),
+    extension: fold(extension ?? '', 'u', options),
+    mailbox: fold(local, 'u', options),
+  }
+}
+
+function fold(text: string, flag: 'h' | 'u', { flags }: ArgumentOptions): string {
+  return flags.has(flag) ? text.toLowerCase() : text
+}
+
+function quoted(address: string, { flags }: ArgumentOptions): string {
+  return flags.has('q') ? externalAddress(address) : address
+}
