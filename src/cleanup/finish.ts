@@ -4,6 +4,7 @@
  * @module
  */
 import { removeLog } from '#queue/logs.ts'
+import type { QueueId } from '#queue/spool.ts'
 import { log } from '#system/log.ts'
 import { isPromise } from '#util/maybe.ts'
 import { returnToSender } from './bounce.ts'
@@ -16,8 +17,16 @@ import { CANNOT_BOUNCE, STATUS } from './status.ts'
 
 const cleanupLog = log.as('cleanup')
 
-/** How it went. `status` has bits of `STATUS`; 0 is success. `reason` starts with an enhanced status code, or is empty. */
-export type CleanupResult = { readonly status: number; readonly reason: string; readonly id: string }
+/** How it went. */
+export type CleanupResult = {
+  /** Bits of `STATUS`; 0 is success. */
+  readonly status: number
+  /** Starts with an enhanced status code, or is empty. */
+  readonly reason: string
+  readonly id: QueueId
+  /** Whether the message is in the incoming queue now: not on hold, not discarded, not returned. */
+  readonly queued: boolean
+}
 
 /** Carries out the end of the message. The queue file is closed afterwards. */
 export async function finishMessage(state: MessageState): Promise<CleanupResult> {
@@ -28,7 +37,8 @@ export async function finishMessage(state: MessageState): Promise<CleanupResult>
   if (state.errors === 0 && !state.discard) await commitMessage(state)
   else removeMessage(state, state.discard ? 'discarded' : 'canceled')
   log.flush()
-  return { status: state.errors, reason: state.reason ?? '', id: state.id }
+  const queued = state.errors === 0 && !state.discard && !state.hold
+  return { status: state.errors, reason: state.reason ?? '', id: state.id, queued }
 }
 
 /** Writes what is missing, and the size record as the last step. */
