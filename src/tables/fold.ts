@@ -31,7 +31,7 @@ export function foldAscii(key: string): string {
 }
 
 /** How a table opened with `options` folds its keys. */
-export function keyFolder({ fold = true, config }: TableOptions): (key: string) => string {
+export function keyFolder({ fold = true, config }: Pick<TableOptions, 'fold' | 'config'>): (key: string) => string {
   if (!fold) return (key) => key
   return config.bool('smtputf8_enable') ? foldKey : foldAscii
 }

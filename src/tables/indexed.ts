@@ -37,7 +37,7 @@ function lockShared(fd: number, kind: StoreFormat['lock']): void {
  *
  * @throws {TableOpenError} In Postfix's words: `open database /etc/x.db: No such file or directory`.
  */
-export function readStoreFile(path: string, format: StoreFormat): Buffer {
+function readStoreFile(path: string, format: StoreFormat): Buffer {
   let fd: number | undefined
   try {
     fd = openSync(path, 'r')
