@@ -77,7 +77,7 @@ export function parseMainCf(text: string, file: string): MainCf {
     const pair = splitNameValue(line)
     if ('reason' in pair) throw new ConfigError(`${file}, line ${first}: ${pair.reason}: "${line}"`)
     const earlier = values.get(pair.name)
-    if (earlier !== undefined) {
+    if (earlier !== undefined && earlier !== pair.value) {
       warnings.push(`${file}, line ${first}: overriding earlier entry: ${pair.name}=${earlier}`)
     }
     values.set(pair.name, pair.value)

@@ -80,7 +80,10 @@ function editEntry(
   }
   const wanted = requests.filter((request) => matches(request.service, name) && matches(request.type, type))
   if (wanted.length === 0) return texts
+  // A pattern that matches many services makes one of them.
+  const again = subject === 'M' && mode === 'e' && wanted.every(({ matched }) => matched)
   for (const request of wanted) request.matched = true
+  if (again) return commentsOf(entry.lines)
   return rewrite(entry, readEntry(entry, file, subject, mode, warn), subject, mode, wanted)
 }
 
@@ -92,14 +95,9 @@ function rewrite(
   if (subject === 'M' && mode === 'X') return others
   const edited = requests.reduce((current, { apply }) => (current === undefined ? undefined : apply(current)), service)
   const entry = edited === undefined ? [] : [layout(edited)]
-  // A whole new service stands where the old one began; an edited one where the old one ended.
-  return subject === 'M' ? [...entry, ...others] : endOfEntry(lines, entry)
-}
-
-/** Comments inside the old entry come before the new one, those after it stay behind. */
-function endOfEntry(lines: readonly EditedLine[], entry: readonly string[]): string[] {
-  const last = lines.findLastIndex(({ kind }) => kind !== 'other')
-  return [...commentsOf(lines.slice(0, last)), ...entry, ...commentsOf(lines.slice(last))]
+  // A whole new service stands where the old one began. One that was edited comes after the comments that
+  // follow it, as Postfix has it: it is written when the next one starts.
+  return subject === 'M' ? [...entry, ...others] : [...others, ...entry]
 }
 
 function commentsOf(lines: readonly EditedLine[]): string[] {

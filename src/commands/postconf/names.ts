@@ -20,7 +20,10 @@ import { settingsOf, type Service } from './service.ts'
 /** Classes that `-C` selects. */
 export type NameClass = 'builtin' | 'service' | 'user' | 'extension'
 
-/** A name that counts; `initial` is its default, which a name of class `user` has not. */
+/**
+ * A name that counts; `initial` is its default, which a name that an administrator made up has not. A name without
+ * a class is an old one that is not shown in lists.
+ */
 export type KnownName = {
   readonly classes: readonly NameClass[]
   readonly initial: string | undefined
@@ -70,6 +73,15 @@ export function namesOfServices(services: readonly Service[]): Map<string, Known
   return names
 }
 
+/** Adds the names that defaults refer to without being in the table, such as `virtual_maps`: empty unless set. */
+export function registerOldNames(names: Map<string, KnownName>, { main }: Pick<NameSources, 'main'>): void {
+  for (const { initial = '', raw } of Array.from(names.values())) {
+    for (const name of raw ? [] : namesIn(initial)) {
+      if (!names.has(name)) names.set(name, { classes: main.has(name) ? ['user'] : [], initial: '', raw: false })
+    }
+  }
+}
+
 /**
  * Adds the names that an administrator made up and uses, and says what is wrong with those used.
  *
@@ -82,9 +94,6 @@ export function registerUserNames(names: Map<string, KnownName>, sources: NameSo
     for (const value of scope.settings.values()) scanValue(value, scope, scopes, names, sources)
   }
   addClasses(sources.main.get('smtpd_restriction_classes'), undefined, names, sources)
-  for (const { initial, raw } of Array.from(names.values())) {
-    if (!raw && initial !== undefined) scanDefault(initial, names, sources)
-  }
   for (const [name, value] of sources.main) {
     if (names.get(name)?.raw !== true) scanValue(value, undefined, scopes, names, sources)
   }
@@ -110,13 +119,6 @@ function addClasses(
   for (const name of splitAtChars(sources.expand(classes ?? ''))) {
     if (scope?.settings.has(name) === true) scope.valid.add(name)
     else if (sources.main.has(name)) addUserName(names, name)
-  }
-}
-
-/** The names that defaults refer to count without being in the table, such as `virtual_maps`. */
-function scanDefault(initial: string, names: Map<string, KnownName>, { main }: NameSources): void {
-  for (const name of namesIn(initial)) {
-    if (main.has(name)) addUserName(names, name)
   }
 }
 

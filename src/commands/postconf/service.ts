@@ -60,7 +60,8 @@ export function withField(service: Service, index: number, text: string, warn: (
   const name = FIELD_NAMES[index] ?? 'command'
   if (name === 'command') {
     const words = splitOutsideBraces(text, BLANKS)
-    return { ...service, fields: service.fields.with(index, words[0] ?? ''), args: readArguments(words.slice(1), warn) }
+    if (words[0] === undefined) throw new ConfigError(`invalid command field "${text}" in "${text}"`)
+    return { ...service, fields: service.fields.with(index, words[0]), args: readArguments(words.slice(1), warn) }
   }
   checkField(name, text, text)
   return { ...service, fields: service.fields.with(index, text) }

@@ -11,7 +11,7 @@ import { DEFAULT_CONFIG_DIRECTORY, readConfigFile, readMainCf } from '#config/lo
 import { readMasterCf } from '#config/master-cf.ts'
 import { isParameterName } from '#config/parameters/table.ts'
 import { DEPRECATION_PAGE, deprecationAdvice } from './deprecated.ts'
-import { namesOfServices, registerUserNames, type KnownName } from './names.ts'
+import { namesOfServices, registerOldNames, registerUserNames, type KnownName } from './names.ts'
 import { readService, settingsOf, type Service } from './service.ts'
 
 /** How a session starts. */
@@ -31,7 +31,7 @@ export type SessionOptions = {
 }
 
 /** Names that a process sets for itself. */
-const READ_ONLY_NAMES: readonly string[] = ['process_id', 'process_name']
+export const READ_ONLY_NAMES: readonly string[] = ['process_id', 'process_name']
 
 /** A service, with the names that count only there. */
 export type ScopedService = {
@@ -63,6 +63,7 @@ export class Session {
     const { directory, warn } = options
     const expand = (text: string) => this.#quietly(text)
     const sources = { directory, main: this.main, services, expand, warn }
+    registerOldNames(names, sources)
     const valid = options.defaults ? [] : registerUserNames(names, sources)
     this.services = services.map((service, i) => {
       return { service, settings: settingsOf(service), valid: valid[i] ?? new Set() }
@@ -78,6 +79,12 @@ export class Session {
 
   /** Names shown without being asked for: parameters of ours only where main.cf sets them. */
   shownNames(): string[] {
+    const isShown = (name: string) => this.names.get(name)?.classes.some((one) => one !== 'extension') === true
+    return this.sortedNames().filter((name) => this.main.has(name) || isShown(name))
+  }
+
+  /** Names that Postfix has too, and what main.cf sets. */
+  postfixNames(): string[] {
     const isOwn = (name: string) => this.names.get(name)?.classes.includes('extension') === true
     return this.sortedNames().filter((name) => this.main.has(name) || !isOwn(name))
   }

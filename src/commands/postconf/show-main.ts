@@ -48,5 +48,6 @@ function selectedValue(session: Session, name: string, { onlySet, defaults }: Ma
 
 function namesOf(session: Session, classes: ReadonlySet<NameClass>): string[] {
   if (classes.size === 0) return session.shownNames()
-  return session.sortedNames().filter((name) => session.names.get(name)?.classes.some((one) => classes.has(one)) === true)
+  const isWanted = (name: string) => session.names.get(name)?.classes.some((one) => classes.has(one)) === true
+  return session.sortedNames().filter(isWanted)
 }

@@ -7,7 +7,7 @@ import { fatal } from '#commands/getopt.ts'
 import { formatArgument, formatCommand, formatJson, formatPair, formatService, type Style } from './layout.ts'
 import { PROGRAM } from './options.ts'
 import { FIELD_NAMES, type Service } from './service.ts'
-import { byBytes, type ScopedService, type Session } from './session.ts'
+import { byBytes, READ_ONLY_NAMES, type ScopedService, type Session } from './session.ts'
 
 /** What to show, and whether values are expanded. */
 export type MasterSelection = {
@@ -97,9 +97,8 @@ function* showSettings(
 ): Generator<string> {
   const { everyParameter, expand } = selection
   const scope = scopeOf(scoped)
-  const names = new Set([...scoped.settings.keys(), ...(everyParameter ? session.shownNames() : [])])
-  names.delete('process_id')
-  names.delete('process_name')
+  const own = [...scoped.settings.keys()].filter((name) => !READ_ONLY_NAMES.includes(name))
+  const names = new Set([...own, ...(everyParameter ? session.postfixNames() : [])])
   for (const name of [...names].toSorted(byBytes)) {
     const value = scope.get(name) ?? session.value(name)
     if (value === undefined || !markMatched(wanted, name)) continue
@@ -125,7 +124,7 @@ function oneLine(head: readonly string[], { args }: Service): string {
 /** What a service's `-o` can refer to before main.cf. */
 function scopeOf({ service, settings }: ScopedService): Map<string, string> {
   const [name = '', program = ''] = [service.fields[0], service.fields[7]]
-  return new Map([['service_name', name], ['process_name', program], ...settings])
+  return new Map([['service_name', name], ...settings, ['process_name', program]])
 }
 
 function expanded(session: Session, scoped: ScopedService): Service {
