@@ -3,7 +3,6 @@
  *
  * Source: postalias(1); aliases(5).
  */
-import { hostname } from 'node:os'
 import { externalTokens, internalTokens, isOperatorToken, scanTokens, type Token } from '#mail/address-tokens.ts'
 import { log } from '#system/log.ts'
 import { logicalLines } from '#tables/logical-lines.ts'
@@ -47,11 +46,11 @@ function addLines(editor: MapEditor, text: string, file: string, settings: MapSe
 }
 
 /** Entries by which Sendmail and NIS recognize a finished database. */
-function addSignatures(editor: MapEditor, isUpdate: boolean): void {
+function addSignatures(editor: MapEditor, { config }: MapSettings, isUpdate: boolean): void {
   const duplicates = isUpdate ? 'replace' : undefined
   editor.add('@', '@', duplicates)
   editor.addExact('YP_LAST_MODIFIED', `${Math.floor(Date.now() / 1000)}`, duplicates)
-  editor.addExact('YP_MASTER_NAME', hostname(), duplicates)
+  editor.addExact('YP_MASTER_NAME', config.str('myhostname'), duplicates)
 }
 
 /** Makes an alias database from its source file. @throws {CommandExit} */
@@ -60,7 +59,7 @@ export function buildAliases(name: MapName, settings: MapSettings): void {
   warnAboutOwner(name, traits, settings)
   const editor = new MapEditor(name, settings, false)
   addLines(editor, text, name.name, settings)
-  addSignatures(editor, false)
+  addSignatures(editor, settings, false)
   editor.save(traits)
 }
 
@@ -68,6 +67,6 @@ export function buildAliases(name: MapName, settings: MapSettings): void {
 export function updateAliases(name: MapName, input: string, settings: MapSettings): void {
   const editor = new MapEditor(name, settings, true)
   addLines(editor, input, 'stdin', settings)
-  addSignatures(editor, true)
+  addSignatures(editor, settings, true)
   editor.save(undefined)
 }

@@ -3,32 +3,24 @@
  *
  * Source: regexp_table(5), pcre_table(5), "text substitution".
  */
-import { log } from '#system/log.ts'
 import type { Groups } from './matcher.ts'
 
 /** Literal texts and group numbers, in order. */
 export type Replacement = readonly (string | number)[]
 
-/** A parsed result, or the problems to report: the rule is then skipped. */
+/** A parsed result, or the problems to report: the rule is then skipped. `macro` is reported before, without file and line. */
 export type ReplacementText =
   | { readonly kind: 'ok'; readonly parts: Replacement }
-  | { readonly kind: 'error'; readonly problems: readonly string[] }
+  | { readonly kind: 'error'; readonly problems: readonly string[]; readonly macro?: string }
 
 const REFERENCE = /\$(?:(\$)|\{([^}]*)\}|\(([^)]*)\)|(\w+))/y
 
-function bad(...problems: string[]): ReplacementText {
-  return { kind: 'error', problems: [...problems, 'bad replacement syntax'] }
-}
+const BAD_SYNTAX = 'bad replacement syntax'
 
-/** The next `$...` of `text` at `at`; without one, what is wrong is logged in the words of the macro parser. */
-function reference(text: string, at: number): RegExpExecArray | undefined {
-  REFERENCE.lastIndex = at
-  const match = REFERENCE.exec(text)
-  if (match === null) {
-    const isOpen = '{('.includes(text.charAt(at + 1)) && at + 1 < text.length
-    log.warning(`${isOpen ? 'truncated macro reference' : 'empty macro name'}: "${text}"`)
-  }
-  return match ?? undefined
+/** What is wrong with the `$` at `at`, in the words of Postfix's macro parser. */
+function macroProblem(text: string, at: number): string {
+  const isOpen = '{('.includes(text.charAt(at + 1)) && at + 1 < text.length
+  return `${isOpen ? 'truncated macro reference' : 'empty macro name'}: "${text}"`
 }
 
 /** Reads the result of a rule whose expression has `groupCount` groups. */
@@ -37,15 +29,16 @@ export function parseReplacement(text: string, groupCount: number): ReplacementT
   let rest = 0
   for (let dollar = text.indexOf('$'); dollar >= 0; dollar = text.indexOf('$', rest)) {
     if (dollar > rest) parts.push(text.slice(rest, dollar))
-    const match = reference(text, dollar)
-    if (match === undefined) return bad()
+    REFERENCE.lastIndex = dollar
+    const match = REFERENCE.exec(text)
+    if (match === null) return { kind: 'error', problems: [BAD_SYNTAX], macro: macroProblem(text, dollar) }
     rest = dollar + match[0].length
     if (match[1] !== undefined) {
       parts.push('$')
       continue
     }
     const name = match[2] ?? match[3] ?? match[4] ?? ''
-    if (!/^\d+$/.test(name)) return bad(`non-numeric replacement index "${name}"`)
+    if (!/^\d+$/.test(name)) return { kind: 'error', problems: [`non-numeric replacement index "${name}"`, BAD_SYNTAX] }
     const index = Number(name)
     if (index < 1 || index > groupCount) {
       return { kind: 'error', problems: [`out of range replacement index "${name}"`] }

@@ -5,6 +5,7 @@
  *
  * Source: regexp_table(5), pcre_table(5).
  */
+import { log } from '#system/log.ts'
 import { openRuleTable, type RuleLine } from '#tables/rule-source.ts'
 import { ABSENT, failed, found, type Lookup, type OpenRequest, type Table } from '#tables/table.ts'
 import { ExpressionError, subject, type Compile, type Groups, type Match, type Matcher, type Subject } from './matcher.ts'
@@ -93,6 +94,7 @@ class RuleCompiler {
     const groupCount = first?.negated === true ? Infinity : (first?.matcher.groupCount ?? 0)
     const parsed = parseReplacement(result, groupCount)
     if (parsed.kind === 'error') {
+      if (parsed.macro !== undefined) log.warning(parsed.macro)
       parsed.problems.forEach((problem, i) => {
         this.#warn(line, i === parsed.problems.length - 1 ? `${problem}: skipping this rule` : problem)
       })

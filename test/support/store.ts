@@ -1,0 +1,27 @@
+/** Indexed files in tests: made from pairs of texts, and read whatever is in them. */
+import { DamagedStore, type StoreEntry, type StoreFormat } from '#tables/store/store.ts'
+
+/** More entries than a small file can hold without sharing: the walk has to end by itself. */
+const ENTRIES_MAX = 1_000_000
+
+/** Entries with keys and values from text, each with a NUL behind where the format wants it. */
+export function storeEntries(pairs: Iterable<readonly [string, string]>, format: StoreFormat): StoreEntry[] {
+  const bytes = (text: string): Buffer => Buffer.from(format.trailingNul ? `${text}\0` : text)
+  return Array.from(pairs, ([key, value]): StoreEntry => [bytes(key), bytes(value)])
+}
+
+/** Reads all entries and looks up each key and some that are not there. A `DamagedStore` ends it; other errors pass. */
+export function readAnyStore(format: StoreFormat, bytes: Uint8Array): void {
+  try {
+    const store = format.read(Buffer.from(bytes))
+    const keys: Uint8Array[] = [Buffer.from('user1@example1.com\0'), Buffer.from('absent'), new Uint8Array(0)]
+    let count = 0
+    for (const [key] of store.entries()) {
+      if (++count > ENTRIES_MAX) throw new Error('the walk does not end')
+      if (keys.length < 200) keys.push(key)
+    }
+    for (const key of keys) store.find(key)
+  } catch (error) {
+    if (!(error instanceof DamagedStore)) throw error
+  }
+}
