@@ -42,11 +42,11 @@ function mailOwner(): User {
   return user
 }
 
-/** Writes a file that is not there; files of the owner may be read by the workers. */
-function writeOnce(path: string, text: string, owner: User, mode = 0o644): boolean {
+/** Writes a file that is not there. `reader`: whose rights it is read with, when that is not who starts this. */
+function writeOnce(path: string, text: string, mode = 0o644, reader?: User): boolean {
   if (existsSync(path)) return false
   writeFileSync(path, text, { mode })
-  if (isRoot()) chownSync(path, owner.uid, owner.gid)
+  if (isRoot() && reader) chownSync(path, reader.uid, reader.gid)
   return true
 }
 
@@ -61,19 +61,19 @@ function template(name: string, home: string, owner: User): string {
 async function prepare(home: string, owner: User): Promise<void> {
   for (const name of FOLDERS) {
     mkdirSync(join(home, name), { recursive: true, mode: 0o755 })
-    if (isRoot() && name !== 'spool') chownSync(join(home, name), owner.uid, owner.gid)
+    if (isRoot() && name !== 'spool' && name !== 'etc') chownSync(join(home, name), owner.uid, owner.gid)
   }
   const etc = join(home, 'etc')
-  for (const name of ['main.cf', 'master.cf']) writeOnce(join(etc, name), template(name, home, owner), owner)
-  for (const [name, text] of Object.entries(FILES)) writeOnce(join(etc, name), text, owner)
+  for (const name of ['main.cf', 'master.cf']) writeOnce(join(etc, name), template(name, home, owner))
+  for (const [name, text] of Object.entries(FILES)) writeOnce(join(etc, name), text)
   if (!existsSync(join(etc, 'certificate.pem'))) {
     const { key, certificate } = await selfSignedCertificate([DOMAIN, 'localhost'])
-    writeOnce(join(etc, 'key.pem'), key, owner, SECRET_MODE)
-    writeOnce(join(etc, 'certificate.pem'), certificate, owner)
+    writeOnce(join(etc, 'key.pem'), key, SECRET_MODE)
+    writeOnce(join(etc, 'certificate.pem'), certificate)
   }
   const password = randomBytes(9).toString('base64url')
-  if (writeOnce(join(etc, 'demo-password'), `${password}\n`, owner, SECRET_MODE)) {
-    writeOnce(join(etc, 'passwd'), changeUser('', `${ACCOUNT}@${DOMAIN}`, sha512Hash(password)), owner, SECRET_MODE)
+  if (writeOnce(join(etc, 'demo-password'), `${password}\n`, SECRET_MODE)) {
+    writeOnce(join(etc, 'passwd'), changeUser('', `${ACCOUNT}@${DOMAIN}`, sha512Hash(password)), SECRET_MODE, owner)
   }
 }
 
