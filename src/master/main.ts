@@ -121,9 +121,9 @@ function finishDetaching(): void {
 /** The log of master, which follows the configuration. */
 function openMasterLog(config: Config, options: Options): OpenLog {
   const showErrors = !options.foreground || process.env[DETACHED_VARIABLE] !== undefined || process.stderr.isTTY
-  const opened = openProgramLog(config, {
-    program: 'master', verbose: options.verbose, ...(showErrors && config.str('maillog_file') !== '/dev/stdout' ? { stderr: 'postfix/master' } : {}),
-  })
+  const shown = showErrors && config.str('maillog_file') !== '/dev/stdout'
+  const copies = shown ? { stderr: `${config.str('syslog_name')}/master`, problemsOnly: true } : {}
+  const opened = openProgramLog(config, { program: 'master', verbose: options.verbose, ...copies })
   setLog(opened)
   return opened
 }

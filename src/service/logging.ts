@@ -65,6 +65,8 @@ export type ProgramLog = {
   readonly ident?: string
   /** Commands also write to standard error, as `tag: text`. */
   readonly stderr?: string
+  /** Only warnings and worse go to standard error. */
+  readonly problemsOnly?: boolean
 }
 
 /**
@@ -74,9 +76,9 @@ export type ProgramLog = {
  * opened for another reason than permission.
  */
 export function openProgramLog(config: Config, options: ProgramLog): OpenLog {
-  const { program, common = config, verbose = false, stderr } = options
+  const { program, common = config, verbose = false, stderr, problemsOnly = false } = options
   const destination = logDestination(config)
-  const copies: LogDestination[] = stderr === undefined ? [] : [{ kind: 'stderr', tag: stderr }]
+  const copies: LogDestination[] = stderr === undefined ? [] : [{ kind: 'stderr', tag: stderr, problemsOnly }]
   const shared = {
     ident: options.ident ?? `${config.str('syslog_name')}/${program}`,
     base: common.str('syslog_name'),

@@ -27,7 +27,8 @@ export type LogDestination =
   | { readonly kind: 'file'; readonly path: string; readonly mode: number; readonly json?: boolean }
   | { readonly kind: 'stdout'; readonly json?: boolean }
   | { readonly kind: 'postlog'; readonly path: string }
-  | { readonly kind: 'stderr'; readonly tag: string }
+  /** `problemsOnly`: what is no warning or worse is left out. */
+  | { readonly kind: 'stderr'; readonly tag: string; readonly problemsOnly?: boolean }
   | { readonly kind: 'none' }
 
 /** Where syslogd listens. */
@@ -144,12 +145,16 @@ export function openSink(destination: LogDestination): LogSink {
     case 'stdout':
       return streamSink(1, shape(destination.json))
     case 'stderr':
-      return streamSink(2, (line) => `${destination.tag}: ${severityText(line)}\n`)
+      return streamSink(2, (line) => (destination.problemsOnly === true && !isProblem(line) ? '' : `${destination.tag}: ${severityText(line)}\n`))
     case 'none':
       return { write: () => undefined, reopen: () => undefined, close: () => undefined }
     default:
       return unknownDestination(destination satisfies never)
   }
+}
+
+function isProblem({ severity }: LogLine): boolean {
+  return severity !== 'info' && severity !== 'debug'
 }
 
 function unknownDestination(destination: never): never {

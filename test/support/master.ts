@@ -81,10 +81,18 @@ export function spawnMaster(folder: string, args: readonly string[] = ['-d']): C
   })
 }
 
-/** Starts a master and waits until it works. `$port` in master.cf becomes a free port. */
-export async function startMaster(masterCf: string, mainCf = ''): Promise<TestMaster> {
+/**
+ * Starts a master and waits until it works. `$port` in master.cf becomes a free port.
+ *
+ * @param prepare Changes the folder before the start.
+ */
+export async function startMaster(
+  masterCf: string, mainCf = '', prepare: (folder: string) => void = () => undefined,
+): Promise<TestMaster> {
   const port = await freePort()
-  return openMaster(instanceFolder(masterCf.replaceAll('$port', String(port)), mainCf), port, 1)
+  const folder = instanceFolder(masterCf.replaceAll('$port', String(port)), mainCf)
+  prepare(folder)
+  return openMaster(folder, port, 1)
 }
 
 async function openMaster(folder: string, port: number, starts: number): Promise<TestMaster> {
