@@ -42,7 +42,8 @@ test('an executable of daemon_directory is started like a daemon of Postfix, wit
   assert.match(log, /warning: process \S+\/etc\/foreign\.sh pid \d+ exit status 3\n/)
   assert.equal(readFileSync(join(master.folder, 'arguments'), 'utf8'), '-n foreign -t unix some words ')
   // 3 and 4: flow control; 5: status; 6: the listener.
-  assert.deepEqual(readFileSync(join(master.folder, 'descriptors'), 'utf8').split('\n').slice(0, 7), ['0', '1', '10', '2', '3', '4', '5'])
+  const descriptors = new Set(readFileSync(join(master.folder, 'descriptors'), 'utf8').split('\n'))
+  for (const fd of ['3', '4', '5', '6']) assert.ok(descriptors.has(fd), fd)
   await master[Symbol.asyncDispose]()
   await ended
 })
