@@ -1,0 +1,247 @@
+/**
+ * The state of one SMTP session, and what every command needs of it.
+ *
+ * The session is a machine: `machine.ts` feeds it command lines, the files in
+ * `commands/` say what each command does. No sockets here: replies are returned,
+ * and the world is asked through `ports.ts`.
+ *
+ * @module
+ */
+import type { AccessState, SessionFacts, TlsFacts, Where } from '#access/types.ts'
+import { externalAddress } from '#mail/address.ts'
+import { softenReply } from '#mail/reply.ts'
+import type { SaslExchange } from '#network/sasl/server.ts'
+import type { CommandToken } from './tokens.ts'
+import { CommandCounters } from './counters.ts'
+import type { DataDecoder } from './data.ts'
+import type { KeywordMask } from './keywords.ts'
+import type { Client, Endpoint, Message, SessionPorts, TlsState } from './ports.ts'
+import type { Settings } from './settings.ts'
+import { Transaction } from './transaction.ts'
+import { wait, type Work } from './work.ts'
+
+/** What the shell reads next: commands, message content, a BDAT chunk, a SASL response, a TLS handshake; or nothing. */
+export type Next = 'command' | 'data' | 'chunk' | 'sasl' | 'tls' | 'restart' | 'close'
+
+/**
+ * What came of a command. `ok` decides on its counter and on the error count. `reply` is without its last
+ * line end; empty for none.
+ */
+export type Outcome = { readonly ok: boolean; readonly reply: string; readonly next?: Next }
+
+/** Carries a command out. */
+export type Handler = (session: Session, words: readonly CommandToken[], line: string) => Work<Outcome> | Outcome
+
+/** What the upstream said of the client before it (XFORWARD); undefined: not said; `unknown` or empty: it does not know. */
+export type Forwarded = {
+  name?: string
+  address?: string
+  rfcAddress?: string
+  port?: string
+  protocol?: string
+  helo?: string
+  ident?: string
+  domain?: 'local' | 'remote'
+}
+
+/** Where a session is; `CONNECT` before the first command. Postfix's words for log lines. */
+export type Place = Where | string
+
+/** One client's session. Fields are changed by the commands. */
+export class Session {
+  readonly settings: Settings
+  readonly ports: SessionPorts
+  /** The client as it connected: what may be done with XCLIENT and XFORWARD is decided on it. */
+  readonly origin: Readonly<Client>
+  readonly counters = new CommandCounters()
+  readonly accessState: AccessState
+  client: Client
+  server: Endpoint
+  /** sendmail -bs: input of a local user, on standard input. */
+  readonly standAlone: boolean
+
+  protocol: 'SMTP' | 'ESMTP' = 'SMTP'
+  heloName: string | undefined
+  where: Place = 'CONNECT'
+  /** The reply of a client restriction that refused the whole session. */
+  accessDenied: string | undefined
+  errorCount = 0
+  junkCommands = 0
+  illegalPipelining = false
+  bareNewlineNoted = false
+  /** Why the session ended early: `lost connection`, `timeout`, `too many errors`. */
+  endReason: string | undefined
+
+  xclientAllowed = false
+  xforwardAllowed = false
+  verpAllowed = false
+  bareNewlinesExcluded = false
+  /** The client is not limited: its events are not counted. */
+  unlimited = false
+  discarded: KeywordMask
+
+  tls: TlsState | undefined
+  saslMechanisms: readonly string[] = []
+  saslActive = false
+  saslMethod: string | undefined
+  saslUsername: string | undefined
+  saslExchange: SaslExchange | undefined
+  /** The mechanism of a dialogue at work. */
+  saslDialogue: string | undefined
+
+  forwarded: Forwarded | undefined
+  transaction: Transaction
+  message: Message | undefined
+  decoder: DataDecoder | undefined
+  /** Bytes of a BDAT chunk that are still to come, and whether it is the last. */
+  chunkBytes = 0
+  chunkSize = 0
+  chunkLast = false
+  /** The chunk is thrown away; this is the reply to it. */
+  chunkRefusal: Outcome | undefined
+
+  constructor(settings: Settings, ports: SessionPorts, facts: {
+    readonly client: Client
+    readonly server: Endpoint
+    readonly accessState: AccessState
+    readonly standAlone?: boolean
+  }) {
+    this.settings = settings
+    this.ports = ports
+    this.client = facts.client
+    this.origin = { ...facts.client }
+    this.server = facts.server
+    this.accessState = facts.accessState
+    this.standAlone = facts.standAlone ?? false
+    this.discarded = settings.discardKeywords
+    this.transaction = new Transaction()
+  }
+
+  /** `name[address]`, with the port where that is asked for. */
+  get clientLabel(): string {
+    return labelOf(this.client, this.settings.clientPortLogging)
+  }
+
+  get originLabel(): string {
+    return labelOf(this.origin, this.settings.clientPortLogging)
+  }
+
+  get queueId(): string | undefined {
+    return this.message?.id
+  }
+
+  get inTransaction(): boolean {
+    return this.transaction.sender !== undefined
+  }
+
+  get inChunks(): boolean {
+    return this.transaction.bdat !== 'none'
+  }
+
+  /** Ends the mail transaction; a message that is not complete is given up. */
+  resetTransaction(): void {
+    this.message?.cancel()
+    this.message = undefined
+    this.decoder = undefined
+    this.forwarded = undefined
+    this.transaction = new Transaction()
+    this.accessState.reset()
+  }
+
+  /** Forgets HELO and the mail transaction. */
+  resetHelo(): void {
+    this.heloName = undefined
+    this.resetTransaction()
+  }
+
+  resetSasl(): void {
+    this.saslExchange?.cancel()
+    this.saslExchange = undefined
+    this.saslMethod = undefined
+    this.saslUsername = undefined
+  }
+
+  /** The session as restrictions see it. */
+  facts(where: Where, changes: Partial<SessionFacts> = {}): SessionFacts {
+    const { client, transaction } = this
+    return {
+      where,
+      client: {
+        name: client.name, address: client.address, port: client.port, nameAndAddress: this.clientLabel,
+        reverseName: client.reverseName, nameStatus: client.nameStatus, reverseNameStatus: client.reverseNameStatus,
+      },
+      server: this.server,
+      protocol: this.protocol,
+      ...(this.heloName !== undefined && { helo: this.heloName }),
+      ...(transaction.sender !== undefined && { sender: transaction.sender }),
+      ...(transaction.recipientCount === 1 && { recipient: transaction.firstRecipient ?? '' }),
+      recipientCount: transaction.recipientCount,
+      declaredSizeBytes: transaction.declaredSize,
+      actualSizeBytes: this.decoder?.sizeBytes ?? 0,
+      ...(this.queueId !== undefined && { queueId: this.queueId }),
+      instance: transaction.instance,
+      smtputf8: transaction.smtputf8,
+      sasl: this.#saslFacts(),
+      ...(this.tls !== undefined && { tls: tlsFacts(this.tls) }),
+      illegalPipelining: this.illegalPipelining,
+      proxyFilter: this.settings.proxyFilter !== '',
+      ...changes,
+    }
+  }
+
+  #saslFacts(): SessionFacts['sasl'] {
+    const { saslMethod, saslUsername, transaction: { authSender } } = this
+    return {
+      active: this.saslActive,
+      ...(saslMethod !== undefined && { method: saslMethod }),
+      ...(saslUsername !== undefined && { username: saslUsername }),
+      ...(authSender !== undefined && { sender: authSender }),
+    }
+  }
+
+  /** A log line about what was refused or done: `QID: action: where from client: text; from=<…> …`. */
+  logAction(action: string, where: string, text: string, about: { sender?: string | undefined; recipient?: string | undefined } = {}): void {
+    const sender = about.sender ?? this.transaction.sender
+    const words: string[] = []
+    if (sender !== undefined) words.push(`from=<${this.#logAddress(sender)}>`)
+    if (about.recipient !== undefined) words.push(`to=<${this.#logAddress(about.recipient)}>`)
+    words.push(`proto=${this.protocol}`)
+    if (this.heloName !== undefined) words.push(`helo=<${this.heloName}>`)
+    if (this.saslMethod !== undefined) words.push(`sasl_method=${this.saslMethod}`)
+    if (this.saslUsername !== undefined) words.push(`sasl_username=${this.saslUsername}`)
+    if (this.transaction.authSender !== undefined) words.push(`sasl_sender=${this.transaction.authSender}`)
+    this.ports.log.info(`${this.queueId ?? 'NOQUEUE'}: ${action}: ${where} from ${this.clientLabel}: ${text}; ${words.join(' ')}`)
+  }
+
+  #logAddress(address: string): string {
+    return this.settings.internalAddresses ? address : externalAddress(address)
+  }
+
+  /** What goes out for `reply`: softened where asked for, rejects with what the configuration puts to them. */
+  *finishReply(reply: string): Work<string> {
+    const soft = this.settings.softBounce ? softenReply(reply) : reply
+    if (!soft.startsWith('4') && !soft.startsWith('5')) return soft
+    const { recipient } = this.transaction
+    return yield* wait(this.ports.finishReject(soft, this.facts('CONNECT', recipient === undefined ? {} : { recipient })))
+  }
+}
+
+/** `name[address]` or `name[address]:port`. */
+export function labelOf(client: Readonly<Client>, withPort: boolean): string {
+  return `${client.name}[${client.address}]${withPort ? `:${client.port}` : ''}`
+}
+
+function tlsFacts({ received, certificate }: TlsState): TlsFacts {
+  const { protocol, cipher, usedBits } = received
+  return { protocol, cipher, keySizeBits: usedBits, ...(certificate !== undefined && { certificate }) }
+}
+
+/** An outcome that counts as an error. */
+export function refuse(reply: string, next?: Next): Outcome {
+  return next === undefined ? { ok: false, reply } : { ok: false, reply, next }
+}
+
+/** An outcome that counts as success. */
+export function accept(reply: string, next?: Next): Outcome {
+  return next === undefined ? { ok: true, reply } : { ok: true, reply, next }
+}
