@@ -6,7 +6,6 @@
  */
 import type { OpenMessage } from '#queue/content.ts'
 import { openMessage } from '#queue/content.ts'
-import { queueId } from '#queue/spool.ts'
 import type { DeliverReply, DeliverRequest } from '#service/deliver.ts'
 import { errnoText, isErrno } from '#system/errno.ts'
 import { log } from '#system/log.ts'
@@ -37,7 +36,7 @@ export async function deliverRequest(request: DeliverRequest, client: SmtpClient
 
 function openQueueFile(request: DeliverRequest, client: SmtpClient): OpenMessage | undefined {
   try {
-    return openMessage(client.spool, request.queueName, queueId(request.queueId))
+    return openMessage(client.spool, request.queueName, request.queueId)
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error
     log.warning(`open ${request.queueName} ${request.queueId}: ${errnoText(error)}`)
@@ -111,7 +110,7 @@ class Delivery {
     if (policy === undefined) return
     this.#visitor.prepare(path, path)
     this.#progress.finalServer = true
-    if (await this.#visitor.reuseByNexthop(() => undefined)) return
+    if (await this.#visitor.reuseByNexthop(() => () => undefined)) return
     // Encryption without authentication is of no use between processes of one machine.
     const level = policy.level === 'may' ? 'none' : policy.level
     const facts = { nexthop: path, domain: myhostname, loopDetect: false, bestMx: false }
@@ -145,6 +144,8 @@ class Delivery {
     const { settings, tlsPolicies } = this.#client
     const answer = await tlsPolicies.find(nexthop, host)
     if (answer.kind === 'unusable') {
+      log.warning(`TLS policy lookup for ${nexthop}/${host}: ${answer.reason}`)
+      this.#progress.tls = 'unknown?'
       this.#progress.why = answer
       return undefined
     }
@@ -169,14 +170,21 @@ class Delivery {
     }
   }
 
-  #takes(walk: Walk, endpoint: Endpoint): void {
+  /** A connection is about to be used. @returns What takes this back. */
+  #takes(walk: Walk, endpoint: Endpoint): () => void {
     const { sessionLimit, addressLimit } = this.#client.settings
-    if (endpoint.kind === 'inet') this.#reused.add(endpoint.address)
+    const restore = walk.save()
+    const address = endpoint.kind === 'inet' ? endpoint.address : ''
+    this.#reused.add(address)
     walk.forget(this.#reused)
     walk.sessions++
     walk.visits++
     if (walk.sessions === sessionLimit || walk.visits === addressLimit) walk.end()
     this.#setFinal(walk.isEmpty)
+    return () => {
+      restore()
+      this.#reused.delete(address)
+    }
   }
 
   async #useNew(walk: Walk): Promise<void> {
@@ -264,12 +272,25 @@ class Walk {
   }
 
   next(): ServerAddress | undefined {
-    return this.#rest.shift()
+    const [next, ...rest] = this.#rest
+    this.#rest = rest
+    return next
   }
 
   /** No server after those visited. */
   end(): void {
     this.#rest = []
+  }
+
+  /** @returns What brings back the present state. */
+  save(): () => void {
+    const { sessions, visits } = this
+    const rest = this.#rest
+    return () => {
+      this.sessions = sessions
+      this.visits = visits
+      this.#rest = rest
+    }
   }
 
   forget(addresses: ReadonlySet<string>): void {

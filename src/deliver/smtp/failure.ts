@@ -22,19 +22,22 @@ export type Failure = {
 export type ServerReply = {
   /** 0 when the reply does not start with three digits. */
   readonly code: number
-  /** Enhanced status code; empty when the code says neither success nor failure. */
+  /** Enhanced status code; 5.5.0 (protocol error) when the code says neither success nor failure. */
   readonly dsn: string
   /** All lines with their codes, separated by blanks. */
   readonly text: string
 }
 
+/** RFC 3463 §3.6: the reply makes no sense. */
+const PROTOCOL_ERROR = '5.5.0'
+
 /** Reads a reply whose lines are joined by `\n`. */
 export function parseServerReply(raw: string): ServerReply {
   const text = raw.replaceAll('\n', ' ')
   const last = raw.slice(raw.lastIndexOf('\n') + 1)
-  if (!/^\d{3}(?!\d)/.test(last)) return { code: 0, dsn: '', text }
+  if (!/^\d{3}(?!\d)/.test(last)) return { code: 0, dsn: PROTOCOL_ERROR, text }
   const code = Number(last.slice(0, 3))
-  if (code < 200 || code >= 600 || (code >= 300 && code < 400)) return { code, dsn: '', text }
+  if (code < 200 || code >= 600 || (code >= 300 && code < 400)) return { code, dsn: PROTOCOL_ERROR, text }
   return { code, dsn: statusForReply(code, last.slice(4).trimStart()), text }
 }
 
@@ -49,7 +52,7 @@ export function isIntermediate(reply: ServerReply): boolean {
 }
 
 /**
- * A failure by a server's reply. A reply that is no refusal breaks the protocol.
+ * A failure by a server's reply. Success where it cannot be is a failure too.
  *
  * @param mta Name of the server.
  * @param reason Text of the failure, with the reply in it.
@@ -57,7 +60,7 @@ export function isIntermediate(reply: ServerReply): boolean {
 export function replyFailure(mta: string, reply: ServerReply, reason: string): Failure {
   const isRefusal = /^[45]/.test(reply.dsn)
   return {
-    dsn: isRefusal ? reply.dsn : '5.5.0',
+    dsn: isRefusal ? reply.dsn : PROTOCOL_ERROR,
     reason: isRefusal ? reason : `Protocol error: ${reason}`,
     mta, diagnostic: reply.text,
   }

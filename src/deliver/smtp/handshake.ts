@@ -15,7 +15,7 @@ import type { SaslClient } from './sasl.ts'
 import type { Session } from './session.ts'
 import type { Settings } from './settings.ts'
 import type { TlsPolicy } from './tls-policy.ts'
-import { connectionLine, matchNames, trustOf, type TlsContexts } from './tls.ts'
+import { logChainProblem, logConnection, matchNames, trustOf, type TlsContexts } from './tls.ts'
 
 /** What is the same for all sessions of a service. */
 export type HandshakeTools = {
@@ -104,6 +104,7 @@ class Handshake {
     if (level === 'none' && this.#tools.noteStartTlsOffer && this.#session.capabilities.startTls) {
       log.info(`Host offered STARTTLS: [${this.#session.host}]`)
     }
+    this.#session.decided = true
     await this.#authenticate()
   }
 
@@ -200,12 +201,16 @@ class Handshake {
     const { engine, host, namaddr, capabilities } = this.#session
     const required = this.#facts.policy.level !== 'may'
     if (!capabilities.startTls) {
+      this.#session.decided = true
       if (!required) return
+      this.#session.violated = true
       throw new Refusal({ dsn: '4.7.4', reason: `TLS is required, but was not offered by host ${namaddr}` })
     }
     const { reply } = await engine.command('STARTTLS', 'starttls')
     if (!isPositive(reply)) {
+      this.#session.decided = true
       if (!required) return
+      this.#session.violated = true
       throw new Refusal(replyFailure(host, reply, `TLS is required, but host ${namaddr} refused to start TLS: ${reply.text}`))
     }
     await engine.startTls(this.#tlsStart())
@@ -231,9 +236,13 @@ class Handshake {
     const { socket } = engine
     if (!(socket instanceof TLSSocket)) throw new Refusal({ dsn: '4.7.0', reason: 'TLS is required, but unavailable' })
     const trust = trustOf(socket, matchNames(policy.match, host, domain))
-    if (this.#tools.tlsLogLevel > 0) log.info(connectionLine(socket, trust, relay))
     const mustMatch = policy.level === 'verify' || policy.level === 'secure'
-    if (mustMatch && trust !== 'Verified') throw new Refusal({ dsn: '4.7.5', reason: 'Server certificate not verified' })
+    if (mustMatch && this.#tools.tlsLogLevel > 0) logChainProblem(socket, relay)
+    if (this.#tools.tlsLogLevel > 0) logConnection(socket, trust, relay)
+    this.#session.decided = true
+    if (!mustMatch || trust === 'Verified') return
+    this.#session.violated = true
+    throw new Refusal({ dsn: '4.7.5', reason: 'Server certificate not verified' })
   }
 
   async #authenticate(): Promise<void> {

@@ -98,7 +98,7 @@ async function logIn(session: Session, { user, password }: Credentials, mechanis
     if (error instanceof ConnectionBroken) throw error
     const response = error instanceof Error && 'response' in error && typeof error.response === 'string' ? error.response : ''
     const reply = parseServerReply(response)
-    if (!/^[45]/.test(reply.dsn)) {
+    if (reply.code < 400) {
       const why = error instanceof Error ? error.message : String(error)
       return { dsn: '4.7.0', reason: `SASL authentication failed; cannot authenticate to server ${session.namaddr}: ${why}` }
     }

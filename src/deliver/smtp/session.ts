@@ -23,6 +23,10 @@ export class Session {
   readonly level: TlsLevel
   capabilities: Capabilities = NO_CAPABILITIES
   secure = false
+  /** Whether it is settled if this session has TLS. */
+  decided = false
+  /** The policy asks for what this session does not have: no mail goes over it. */
+  violated = false
   /** The user that was authenticated; empty: nobody. */
   user = ''
   /** Messages on this connection, this one included. */
@@ -47,7 +51,8 @@ export class Session {
 
   /** `tls=` of a delivery over this session. */
   get tlsStatus(): string {
-    if (this.secure || this.level === 'none') return this.level
-    return this.level === 'may' ? 'may:none' : `!${this.level}:none`
+    if (!this.decided) return `${this.level}?`
+    if (this.violated) return `!${this.level}`
+    return this.secure || this.level === 'none' ? this.level : `${this.level}:none`
   }
 }

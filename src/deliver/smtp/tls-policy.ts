@@ -1,8 +1,9 @@
 /**
  * TLS per destination: which level, which names the certificate may have, which protocols.
  *
- * Built: none, may, encrypt, verify, secure. The levels dane, dane-only and fingerprint
- * are refused: mail waits, and the log says why. A level is never weakened silently.
+ * Built: none, may, encrypt, verify, secure. The levels dane-only and fingerprint, and dane with
+ * validated name lookups, are refused: mail waits, and the log says why. Like Postfix, dane without
+ * validated lookups becomes may, with a warning; no other level is ever weakened.
  *
  * Source: TLS_README; smtp_tls_policy_maps and smtp_tls_security_level in postconf(5).
  */
@@ -66,7 +67,7 @@ export function openTlsPolicies(config: Config, lmtp: boolean): TlsPolicies {
       if (perSite !== '') return unusable('4.7.5', `unsupported parameter: ${pick('tls_per_site')}`)
       const entry = await lookup(maps, nexthop, host)
       if (entry === FAILED) return unusable('4.7.0', `TLS policy lookup error for ${nexthop}`)
-      const text = entry ?? defaultLevel
+      const text = withoutDane(entry ?? defaultLevel, nexthop, config.str(pick('dns_support_level')))
       return parsePolicy(text, defaults, entry === undefined ? pick('tls_security_level') : `${maps.title}, next-hop ${nexthop}`)
     },
   }
@@ -96,6 +97,14 @@ async function lookup(maps: Maps, nexthop: string, host: string): Promise<string
 
 function unusable(dsn: string, reason: string): PolicyAnswer {
   return { kind: 'unusable', dsn, reason }
+}
+
+/** Certificates by DNS cannot be looked up without validation: dane is opportunistic, and gives way. */
+function withoutDane(text: string, nexthop: string, dnsSupport: string): string {
+  const [level = ''] = splitAtChars(text.toLowerCase())
+  if (!level.startsWith('dane') || dnsSupport.toLowerCase() === 'dnssec') return text
+  log.warning(`${nexthop}: ${level} configured with dnssec lookups disabled`)
+  return level === 'dane' ? text.replace(/dane/i, 'may') : text
 }
 
 /** Reads `level name=value …`. */

@@ -6,70 +6,52 @@
  *
  * Source: RFC 3207; RFC 6125 §6.4; smtp_tls_* in postconf(5).
  */
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import {
-  checkServerIdentity, createSecureContext, rootCertificates, TLSSocket, type ConnectionOptions, type SecureVersion,
-} from 'node:tls'
+import type { KeyObject } from 'node:crypto'
+import { checkServerIdentity, createSecureContext, rootCertificates, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import type { Config } from '#config/config.ts'
-import { splitAtChars } from '#util/split.ts'
+import { authorities, contextKeys, keyChains, keyPair, type Keys } from '#network/tls/keys.ts'
+import { cipherList, versionRange } from '#network/tls/protocols.ts'
+import { tlsSummary } from '#network/tls/summary.ts'
+import { log } from '#system/log.ts'
 import type { TlsPolicy } from './tls-policy.ts'
 
-const VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const satisfies readonly SecureVersion[]
-
-/** Options of handshakes, by protocols: certificates are read once. */
+/** Options of handshakes: keys and certificates are read once, at the start. */
 export type TlsContexts = { options(policy: TlsPolicy): ConnectionOptions }
 
-/** Reads keys and certificates of one service. @throws When a file cannot be read. */
+/** Reads keys and certificates of one service. @throws {KeyFileError} When a file cannot be read. */
 export function openTlsContexts(config: Config, lmtp: boolean): TlsContexts {
   const pick = <const S extends string>(suffix: S): `smtp_${S}` | `lmtp_${S}` => (lmtp ? `lmtp_${suffix}` : `smtp_${suffix}`)
-  const contexts = new Map<string, ConnectionOptions>()
-  const trusted = (): string[] => {
-    const own = [fileText(config.str(pick('tls_CAfile'))), ...pemsOf(config.str(pick('tls_CApath')))].filter((pem) => pem !== undefined)
-    return config.bool('tls_append_default_CA') ? [...own, ...rootCertificates] : own
-  }
+  const keys = contextKeys(clientKeys(config, lmtp))
+  const own = authorities(config.str(pick('tls_CAfile')), config.str(pick('tls_CApath')))
+  const ca = config.bool('tls_append_default_CA') ? [...own, ...rootCertificates] : own
+  const known = new Map<string, ConnectionOptions>()
   return {
-    options: (policy) => {
-      const known = contexts.get(policy.protocols)
-      if (known !== undefined) return known
-      const chain = config.list(pick('tls_chain_files')).map(fileText).join('\n')
-      const secureContext = createSecureContext({
-        ...versions(policy.protocols), ca: trusted(),
-        cert: chain === '' ? fileText(config.str(pick('tls_cert_file'))) : chain,
-        key: chain === '' ? fileText(config.str(pick('tls_key_file'))) : chain,
-      })
+    options: ({ level, protocols }) => {
+      const mandatory = level !== 'may'
+      const key = `${mandatory} ${protocols}`
+      const before = known.get(key)
+      if (before !== undefined) return before
+      const exclude = [
+        ...config.list(pick('tls_exclude_ciphers')), ...(mandatory ? config.list(pick('tls_mandatory_exclude_ciphers')) : []),
+      ]
+      const grade = config.str(pick(mandatory ? 'tls_mandatory_ciphers' : 'tls_ciphers'))
+      const range = versionRange(pick(mandatory ? 'tls_mandatory_protocols' : 'tls_protocols'), protocols)
+      const secureContext = createSecureContext({ ...keys, ...range, ca, ciphers: cipherList(config, grade, exclude) })
       const options = { secureContext, rejectUnauthorized: false }
-      contexts.set(policy.protocols, options)
+      known.set(key, options)
       return options
     },
   }
 }
 
-function fileText(file: string): string | undefined {
-  return file === '' ? undefined : readFileSync(file, 'utf8')
-}
-
-function pemsOf(directory: string): string[] {
-  if (directory === '') return []
-  return readdirSync(directory).filter((name) => /\.(?:pem|crt|\d+)$/.test(name)).map((name) => readFileSync(join(directory, name), 'utf8'))
-}
-
-/** Reads `>=TLSv1.2, !TLSv1`: the range of versions that is left. */
-export function versions(protocols: string): { minVersion: SecureVersion; maxVersion: SecureVersion } {
-  const words = splitAtChars(protocols.toLowerCase(), ', \t\r\n:')
-  const rank = (name: string): number => VERSIONS.findIndex((version) => version.toLowerCase() === name)
-  let left = VERSIONS.map(() => true)
-  for (const word of words) {
-    const limit = rank(word.replace(/^[<>=!]+/, ''))
-    if (limit < 0) continue
-    if (word.startsWith('>=')) left = left.map((on, i) => on && i >= limit)
-    else if (word.startsWith('<=')) left = left.map((on, i) => on && i <= limit)
-    else if (word.startsWith('!')) left = left.map((on, i) => on && i !== limit)
-  }
-  const named = words.filter((word) => rank(word) >= 0)
-  if (named.length > 0) left = VERSIONS.map((version) => named.includes(version.toLowerCase()))
-  const first = left.indexOf(true)
-  return { minVersion: VERSIONS[first] ?? 'TLSv1.2', maxVersion: VERSIONS[left.lastIndexOf(true)] ?? 'TLSv1.3' }
+/** The client's own certificates: chain files, or a pair for each kind of key. */
+function clientKeys(config: Config, lmtp: boolean): Keys[] {
+  const pick = <const S extends string>(suffix: S): `smtp_${S}` | `lmtp_${S}` => (lmtp ? `lmtp_${suffix}` : `smtp_${suffix}`)
+  const chains = config.list(pick('tls_chain_files'))
+  if (chains.length > 0) return [keyChains(chains)]
+  const pairs = [['tls_cert_file', 'tls_key_file'], ['tls_eccert_file', 'tls_eckey_file'], ['tls_dcert_file', 'tls_dkey_file']] as const
+  return pairs.map(([cert, key]) => [config.str(pick(cert)), config.str(pick(key))] as const)
+    .filter(([cert]) => cert !== '').map(([cert, key]) => keyPair(cert, key))
 }
 
 /** How far the certificate of a server is to be believed. */
@@ -91,13 +73,14 @@ export function matchNames(match: readonly string[], host: string, nexthop: stri
   })
 }
 
-/** Judges the certificate of an established connection. */
+/** Judges the certificate of an established connection. `names` may hold `.suffix` patterns. */
 export function trustOf(socket: TLSSocket, names: readonly string[]): Trust {
   const certificate = socket.getPeerCertificate()
-  if (certificate.subject === undefined) return 'Anonymous'
+  if (socket.getPeerX509Certificate() === undefined) return 'Anonymous'
   if (!socket.authorized) return 'Untrusted'
+  const own = alternativeNames(certificate.subjectaltname)
   const matched = names.some((name) => (name.startsWith('.')
-    ? alternativeNames(certificate.subjectaltname).some((own) => own.length > name.length && own.endsWith(name.toLowerCase()))
+    ? own.some((each) => each.length > name.length && each.endsWith(name.toLowerCase()))
     : checkServerIdentity(name, certificate) === undefined))
   return matched ? 'Verified' : 'Trusted'
 }
@@ -106,9 +89,46 @@ function alternativeNames(text: string | undefined): string[] {
   return (text ?? '').split(', ').filter((name) => name.startsWith('DNS:')).map((name) => name.slice(4).toLowerCase())
 }
 
-/** The log line of smtp_tls_loglevel 1. */
-export function connectionLine(socket: TLSSocket, trust: Trust, relay: string): string {
-  const { name, version } = socket.getCipher()
-  const bits = /256|CHACHA/.test(name) ? 256 : 128
-  return `${trust} TLS connection established to ${relay}: ${socket.getProtocol() ?? version} with cipher ${name} (${bits}/${bits} bits)`
+/** OpenSSL's words for why a chain of certificates is not believed. */
+const CHAIN_PROBLEMS: Readonly<Record<string, string>> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'self-signed certificate',
+  SELF_SIGNED_CERT_IN_CHAIN: 'self-signed certificate in certificate chain',
+  UNABLE_TO_GET_ISSUER_CERT: 'unable to get issuer certificate',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'unable to get local issuer certificate',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'unable to verify the first certificate',
+  CERT_HAS_EXPIRED: 'certificate has expired',
+  CERT_NOT_YET_VALID: 'certificate is not yet valid',
+}
+
+/** The log line about a chain that had to be believed, and is not. */
+export function logChainProblem(socket: TLSSocket, relay: string): void {
+  const code = String(socket.authorizationError ?? '')
+  if (code !== '') log.info(`certificate verification failed for ${relay}: ${CHAIN_PROBLEMS[code] ?? code}`)
+}
+
+/** The log line of smtp_tls_loglevel 1. node:tls does not tell the digest of the server's signature. */
+export function logConnection(socket: TLSSocket, trust: Trust, relay: string): void {
+  const { protocol, cipher, usedBits, algorithmBits } = tlsSummary(socket)
+  const key = socket.getPeerX509Certificate()?.publicKey
+  const details = [keyExchange(socket), key === undefined ? '' : signature(key, protocol)].filter(Boolean)
+  log.info([
+    `${trust} TLS connection established to ${relay}: ${protocol} with cipher ${cipher} (${usedBits}/${algorithmBits} bits)`, ...details,
+  ].join(' '))
+}
+
+function keyExchange(socket: TLSSocket): string {
+  const info = socket.getEphemeralKeyInfo()
+  if (info === null || !('type' in info)) return ''
+  if (info.type === 'DH') return `key-exchange DHE (${info.size} bits)`
+  const { name = '' } = info
+  return name.startsWith('X') ? `key-exchange ${name}` : `key-exchange ECDHE (${name})`
+}
+
+/** TLS 1.3 has one algorithm per kind of key; before it the kind of key is all that is known here. */
+function signature({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject, protocol: string): string {
+  if (asymmetricKeyType === 'rsa') {
+    return `server-signature ${protocol === 'TLSv1.3' ? 'RSA-PSS' : 'RSA'} (${asymmetricKeyDetails?.modulusLength ?? 0} bits)`
+  }
+  if (asymmetricKeyType === 'ec') return `server-signature ECDSA (${asymmetricKeyDetails?.namedCurve ?? ''})`
+  return asymmetricKeyType === undefined ? '' : `server-signature ${asymmetricKeyType === 'ed25519' ? 'Ed25519' : asymmetricKeyType}`
 }

@@ -79,7 +79,11 @@ class Transaction {
   async run(): Promise<boolean> {
     await this.#xforward()
     this.#progress.setupDone = Date.now()
-    await this.#envelope()
+    try {
+      await this.#envelope()
+    } catch (error) {
+      if (!this.#stale) throw error
+    }
     if (this.#stale) {
       this.#session.engine.close()
       throw new ConnectionBroken('eof', 'mail')

@@ -35,6 +35,9 @@ export type VisitFacts = {
 /** `retryInClear`: TLS was optional and went wrong; the same server may be visited again without it. */
 export type VisitEnd = 'done' | 'failed' | 'retryInClear'
 
+/** Told of a waiting connection that is about to be used. @returns What takes that back. */
+export type OnTaken = (session: Session) => () => void
+
 /** Makes and uses the sessions of one request. */
 export class Visitor {
   readonly #progress: Progress
@@ -69,21 +72,21 @@ export class Visitor {
   /**
    * Sends over a connection that waits for this destination.
    *
-   * @param onTaken Called before anything is sent.
+   * @param onTaken Called before anything is sent; what it returns is called when the connection turns out to be dead.
    */
-  reuseByNexthop(onTaken: (session: Session) => void): Promise<boolean> {
+  reuseByNexthop(onTaken: OnTaken): Promise<boolean> {
     return this.#reuse(this.#nexthopKey, onTaken)
   }
 
   /** Sends over a connection that waits for this server. */
-  reuseByEndpoint(endpoint: Endpoint, policy: TlsPolicy, onTaken: (session: Session) => void): Promise<boolean> {
+  reuseByEndpoint(endpoint: Endpoint, policy: TlsPolicy, onTaken: OnTaken): Promise<boolean> {
     return this.#reuse(this.#endpointKey(endpoint, policy.level), onTaken)
   }
 
   /** Connects to a server and sends. */
   async visit(endpoint: Endpoint, policy: TlsPolicy, facts: VisitFacts): Promise<VisitEnd> {
     const { settings } = this.#client
-    this.#progress.tls = policy.level === 'none' ? 'none' : `${policy.level}?`
+    this.#progress.tls = `${policy.level}?`
     const connected = await connectTo(endpoint, settings)
     if (connected.kind === 'failed') {
       this.#progress.why = connected.failure
@@ -103,7 +106,7 @@ export class Visitor {
     return ready ? 'done' : 'failed'
   }
 
-  async #reuse(key: string | undefined, onTaken: (session: Session) => void): Promise<boolean> {
+  async #reuse(key: string | undefined, onTaken: OnTaken): Promise<boolean> {
     if (!this.#load || key === undefined) return false
     for (let session = this.#client.cache.take(key); session !== undefined; session = this.#client.cache.take(key)) {
       if (this.#needsSmtpUtf8 && !session.capabilities.smtpUtf8) {
@@ -111,8 +114,9 @@ export class Visitor {
         continue
       }
       session.uses++
-      onTaken(session)
+      const takeBack = onTaken(session)
       if (await this.#transfer(session)) return true
+      takeBack()
     }
     return false
   }
