@@ -133,7 +133,7 @@ class TranslatedMatcher implements Matcher {
 
   constructor(expression: RegExp) {
     this.#expression = expression
-    this.groupCount = (new RegExp(`${expression.source}|`).exec('')?.length ?? 1) - 1
+    this.groupCount = (new RegExp(`${expression.source}|`, 'u').exec('')?.length ?? 1) - 1
   }
 
   match({ text }: Subject): Match {
@@ -153,7 +153,7 @@ export function compileTranslated(expression: string, options: ReadonlySet<strin
   const body = new Translator(expression, options).run()
   const anchored = options.has('A') ? `${VERY_START}(?:${body})` : body
   try {
-    return new TranslatedMatcher(new RegExp(anchored, options.has('i') ? 'i' : ''))
+    return new TranslatedMatcher(new RegExp(anchored, options.has('i') ? 'iu' : 'u'))
   } catch (error) {
     throw new ExpressionError(`error in regex: ${error instanceof Error ? error.message : String(error)}`)
   }

@@ -39,13 +39,13 @@ export type StoreFormat = {
   /** Postmap has to hold a lock while it replaces the file, of this kind; cdb is never changed in place. */
   readonly lock: 'flock' | 'fcntl' | 'none'
   /** @throws {DamagedStore} */
-  read(bytes: Buffer): StoreReader
+  readonly read: (bytes: Buffer) => StoreReader
   /**
    * The file that holds `entries`, whose keys are all different.
    *
    * @throws {RangeError} A key or the file is too big for the format.
    */
-  write(entries: readonly StoreEntry[], options: StoreWriteOptions): Buffer
+  readonly write: (entries: readonly StoreEntry[], options: StoreWriteOptions) => Buffer
 }
 
 /** What parameters say about new files. */
