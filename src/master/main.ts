@@ -197,6 +197,14 @@ function test(options: Options): never {
   process.exit(running === undefined ? 0 : 1)
 }
 
+/** A broken assumption: workers notice that master is gone, and finish their clients. */
+function dieOfBug(error: unknown): never {
+  log.panic(error instanceof Error ? (error.stack ?? error.message) : String(error))
+  process.exit(1)
+}
+
+process.on('uncaughtException', dieOfBug)
+process.on('unhandledRejection', dieOfBug)
 const options = parseOptions(process.argv.slice(2))
 try {
   if (options === undefined) fatal(USAGE)

@@ -12,6 +12,7 @@ import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process'
 import { Readable, type Writable } from 'node:stream'
 import type { Config } from '#config/config.ts'
 import { filterEnvironment } from '#system/environment.ts'
+import { log } from '#system/log.ts'
 import { isWorkerMessage, LIMIT_VARIABLE, PROGRAM_VARIABLE, type MasterMessage, type WorkerMessage } from '#service/control.ts'
 import type { ServiceSpec } from './table.ts'
 
@@ -43,6 +44,9 @@ export type WorkerStarter = (spec: ServiceSpec, start: WorkerStart, events: Work
 /** No warnings that an admin cannot act on, and no debugger for who may send signals. */
 const NODE_FLAGS = ['--disable-warning=ExperimentalWarning', '--disable-sigusr1']
 
+/** Of the standard error of one worker. */
+const ERROR_LINES_MAX = 50
+
 /** Where an executable of Postfix reports to master. */
 const STATUS_FD = 5
 /** MASTER_STATUS of Postfix: i32 pid, u32 generation, i32 available. */
@@ -71,9 +75,10 @@ export function processStarter(config: Config): WorkerStarter {
 
 function startOurs(spec: ServiceSpec, start: WorkerStart, events: WorkerEvents, environment: Record<string, string>): WorkerHandle {
   const file = spec.program.kind === 'worker' ? spec.program.file : spec.path
-  const stdio: StdioOptions = ['ignore', 'inherit', 'inherit', ...start.listeners, 'ipc']
+  const stdio: StdioOptions = ['ignore', 'inherit', 'pipe', ...start.listeners, 'ipc']
   const env = { ...environment, [LIMIT_VARIABLE]: String(start.limit), [PROGRAM_VARIABLE]: spec.entry.command }
   const child = spawn(process.execPath, [...NODE_FLAGS, file, ...workerArguments(spec, start)], { stdio, env })
+  logErrors(child, spec)
   child.on('message', (message: unknown) => {
     if (isWorkerMessage(message)) events.onMessage(message)
   })
@@ -123,6 +128,17 @@ function readStatus(status: Readable, events: WorkerEvents): void {
         events.onMessage({ kind: 'used' })
       }
       events.onMessage({ kind: 'full', full: !free })
+    }
+  })
+}
+
+/** What Node.js says about a program that it cannot even load would be lost otherwise. */
+function logErrors({ stderr, pid }: ChildProcess, { path }: ServiceSpec): void {
+  let lines = 0
+  stderr?.on('error', () => undefined)
+  stderr?.on('data', (chunk: Buffer) => {
+    for (const text of chunk.toString().split('\n')) {
+      if (text.trim() !== '' && lines++ < ERROR_LINES_MAX) log.warning(`process ${path} pid ${pid}: ${text}`)
     }
   })
 }

@@ -173,11 +173,15 @@ export class Service {
     this.#workers.add(worker)
     const limits = this.#shares()
     const start = { listeners: this.#listeners, limit: limits.at(-1) ?? 0, stress: this.#isStressed() }
-    worker.handle = this.#tools.start(this.#spec, start, {
-      onMessage: (message) => this.#onMessage(worker, message),
-      onExit: (end) => this.#onExit(worker, end),
-    })
-    this.#share()
+    try {
+      worker.handle = this.#tools.start(this.#spec, start, {
+        onMessage: (message) => this.#onMessage(worker, message),
+        onExit: (end) => this.#onExit(worker, end),
+      })
+      this.#share()
+    } catch (error) {
+      this.#onExit(worker, { status: null, signal: null, error: error instanceof Error ? error : new Error(String(error)) })
+    }
   }
 
   #shares(): number[] {

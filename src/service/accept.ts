@@ -22,10 +22,14 @@ export type DoorOptions = {
   readonly onError: (error: Error) => void
 }
 
+/** Wait before the next attempt to open a door that could not be opened. */
+const RETRY_MS = 1000
+
 /** One listener and whether this process accepts from it. */
 export class Door {
   readonly #options: DoorOptions
   #server: Server | undefined
+  #timer: NodeJS.Timeout | undefined
 
   constructor(options: DoorOptions) {
     this.#options = options
@@ -44,21 +48,38 @@ export class Door {
   /** Accepts from now on. Resolves when the first client could come. */
   open(): Promise<void> {
     if (this.#server !== undefined) return Promise.resolve()
-    const { fd, backlog, halfOpen, onClient, onError } = this.#options
+    const { fd, backlog, halfOpen, onClient } = this.#options
+    let copy: number
+    try {
+      copy = dup(fd)
+    } catch (error) {
+      this.#retry(error instanceof Error ? error : new Error(String(error)))
+      return Promise.resolve()
+    }
     const server = createServer({ allowHalfOpen: halfOpen, noDelay: true }, onClient)
     this.#server = server
     return new Promise((resolve) => {
       server.on('error', (error) => {
-        if (this.#server === server) this.#server = undefined
-        onError(error)
+        if (this.#server === server) {
+          this.#server = undefined
+          this.#retry(error)
+        }
         resolve()
       })
-      server.listen({ fd: dup(fd), backlog }, resolve)
+      server.listen({ fd: copy, backlog }, resolve)
     })
+  }
+
+  /** No descriptor was left, for example: some client will give one back. */
+  #retry(error: Error): void {
+    this.#options.onError(error)
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => void this.open(), RETRY_MS)
   }
 
   /** Accepts no more. Clients that are in stay; those who come now wait in the backlog. */
   close(): void {
+    clearTimeout(this.#timer)
     const server = this.#server
     this.#server = undefined
     server?.close()

@@ -69,8 +69,10 @@ export async function runWorker(program: string, setup: WorkerSetup): Promise<vo
   process.umask(0o077)
   process.on('SIGHUP', () => undefined)
   process.on('SIGINT', () => undefined)
-  process.on('uncaughtException', (error) => dieOfBug(error))
-  process.on('unhandledRejection', (reason) => dieOfBug(reason))
+  process.on('uncaughtException', dieOfBug)
+  process.on('unhandledRejection', dieOfBug)
+  // Standard error leads to master; a worker that outlives master may still write there.
+  process.stderr.on('error', () => undefined)
   try {
     const args = parseWorkerArguments(process.argv.slice(2))
     await new Life(process.env[PROGRAM_VARIABLE] ?? program, args).run(setup)

@@ -83,6 +83,15 @@ test('a worker that fails before its first client stops the service for service_
   first.destroy()
 })
 
+test('what Node.js says about a program that it cannot load is in the log', async () => {
+  await using master = await startMaster('bad unix - - n - - unloadable\n')
+  const client = connect(join(master.folder, 'queue/private/bad'))
+  client.on('error', () => undefined)
+  const log = await master.logged(/bad command startup -- throttling$/)
+  assert.match(log, /warning: process \S+\/unloadable pid \d+: .*Cannot find module/)
+  client.destroy()
+})
+
 test('an entry with an unknown command is refused with its line; the others run', async () => {
   await using master = await startMaster(`nothing unix - - n - - nosuchprogram\n${ECHO}`)
   assert.match(master.log(), /error: \S+master\.cf: line 1: cannot run service nothing\/unix: command nosuchprogram: /)
