@@ -1,0 +1,87 @@
+/** Our smtpd in the process of the test: on port 0, with a queue of its own, and nobody to deliver. */
+import { createServer, type AddressInfo } from 'node:net'
+import { openCleanup } from '#cleanup/cleanup.ts'
+import type { Config } from '#config/config.ts'
+import { SmtpServer } from '#receive/smtpd/server.ts'
+import { SmtpdService } from '#receive/smtpd/service.ts'
+import { AnvilClient } from '#service/anvil.ts'
+import { fakeResolver, type Zone } from '#test/support/dns.ts'
+import { testSpool, type TestSpool } from '#test/support/cleanup.ts'
+
+/** The parameters that all dialogs start from; the real Postfix gets the same. */
+export const DIALOG_VALUES: Readonly<Record<string, string>> = {
+  compatibility_level: '3.11',
+  myhostname: 'mail.example.org',
+  mydomain: 'example.org',
+  myorigin: 'example.org',
+  mydestination: 'example.org',
+  mynetworks: '192.0.2.0/24',
+  inet_interfaces: '127.0.0.1',
+  inet_protocols: 'ipv4',
+  local_recipient_maps: '',
+  alias_maps: '',
+  alias_database: '',
+  relay_domains: '',
+  transport_maps: 'static:discard:',
+  smtpd_banner: '$myhostname ESMTP',
+  smtpd_error_sleep_time: '0',
+  smtpd_client_connection_count_limit: '0',
+}
+
+/** Names of the loopback, as /etc/hosts has them. */
+export const LOOPBACK_ZONE: Zone = {
+  'hosts:127.0.0.1': { ptr: ['localhost'] },
+  'hosts:localhost': { a: ['127.0.0.1'] },
+}
+
+/** A running service. */
+export type TestSmtpd = AsyncDisposable & {
+  readonly port: number
+  readonly spool: TestSpool
+  /** Queue ids that qmgr would have heard of. */
+  readonly accepted: readonly string[]
+  /** Settles when no session is at work. */
+  idle(): Promise<void>
+}
+
+/** What a test changes. */
+export type TestSmtpdOptions = {
+  readonly values?: Readonly<Record<string, string>>
+  readonly zone?: Zone
+  readonly serviceName?: string
+  readonly anvilPath?: string
+}
+
+/** Starts a service; it ends with the `await using` block. */
+export async function startSmtpd(options: TestSmtpdOptions = {}): Promise<TestSmtpd> {
+  const spool = testSpool({ ...DIALOG_VALUES, ...options.values })
+  const config: Config = spool.config
+  const accepted: string[] = []
+  const anvil = new AnvilClient(options.anvilPath)
+  const service = new SmtpdService(config, {
+    serviceName: options.serviceName ?? 'smtp', cleanup: openCleanup(config), anvil, queueDirectory: spool.path,
+    resolver: fakeResolver(options.zone ?? LOOPBACK_ZONE), accepted: (id) => accepted.push(id),
+  })
+  const server = new SmtpServer(service)
+  const sessions = new Set<Promise<void>>()
+  const listener = createServer({ allowHalfOpen: true }, (socket) => {
+    const session = server.serve(socket)
+    sessions.add(session)
+    void session.then(() => sessions.delete(session))
+  })
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
+  const { port } = listener.address() as AddressInfo
+  const idle = async (): Promise<void> => {
+    while (sessions.size > 0) await Promise.all(sessions)
+  }
+  return {
+    port, spool, accepted, idle,
+    async [Symbol.asyncDispose]() {
+      await new Promise((resolve) => listener.close(resolve))
+      await idle()
+      anvil.close()
+      service.access.close()
+      spool[Symbol.dispose]()
+    },
+  }
+}
