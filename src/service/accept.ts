@@ -11,6 +11,16 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { dup } from '#system/posix.ts'
 
+/** What lets clients in, or not. */
+export type Gate = {
+  /** Lets clients in from now on. Resolves when the first one could come. */
+  open(): Promise<void>
+  /** Lets no more in; those who come now wait. */
+  close(): void
+  /** Where clients come in, while open; `null` where that cannot be told. */
+  readonly address: AddressInfo | string | null
+}
+
 /** What a door needs to know. */
 export type DoorOptions = {
   /** The listener: bound and listening already. */
@@ -26,7 +36,7 @@ export type DoorOptions = {
 const RETRY_MS = 1000
 
 /** One listener and whether this process accepts from it. */
-export class Door {
+export class Door implements Gate {
   readonly #options: DoorOptions
   #server: Server | undefined
   #timer: NodeJS.Timeout | undefined

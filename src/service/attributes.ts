@@ -12,6 +12,9 @@ import { decodeRaw, encodeRaw } from '#util/raw-text.ts'
 /** One attribute. Numbers are sent as unsigned decimals of 32 bits, as Postfix does: -1 is 4294967295. */
 export type Attribute = readonly [name: string, value: string | number]
 
+/** A list as it was read. */
+export type AttributeList = readonly (readonly [name: string, value: string])[]
+
 /** The longest list a reader takes by default: a message with some ten thousand recipients. */
 export const ATTRIBUTE_LIST_BYTES_MAX = 16 * 1024 * 1024
 
@@ -107,7 +110,7 @@ export function firstList(bytes: Uint8Array): { list: [string, string][]; length
 }
 
 /** The value of the first attribute with this name, or `undefined`. */
-export function attribute(list: readonly (readonly [string, string])[], name: string): string | undefined {
+export function attribute(list: AttributeList, name: string): string | undefined {
   return list.find(([each]) => each === name)?.[1]
 }
 

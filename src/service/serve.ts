@@ -10,8 +10,10 @@ import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
 import { dup, setSignalDriven } from '#system/posix.ts'
 import { recvDatagram } from '#system/sockets.ts'
-import { Door } from './accept.ts'
+import { Door, type Gate } from './accept.ts'
+import type { AttributeList } from './attributes.ts'
 import { FrameDecoder } from './frame.ts'
+import { PassGate } from './pass.ts'
 import { Slots } from './slots.ts'
 import { TRIGGER_BYTES_MAX } from './trigger.ts'
 
@@ -20,6 +22,8 @@ export type ClientInfo = {
   readonly type: ServiceType
   /** Which of the service's listeners, from 0. */
   readonly listener: number
+  /** What the program that passed the client on says about it (`pass` services). */
+  readonly attributes?: AttributeList
 }
 
 /** What a program does with its clients. A service needs one of the first four. */
@@ -69,7 +73,7 @@ function onAcceptError(error: Error): void {
 export class Serving {
   readonly #handlers: WorkerHandlers
   readonly #options: ServeOptions
-  readonly #doors: Door[] = []
+  readonly #doors: Gate[] = []
   readonly #triggers = new Set<Socket>()
   readonly #others: Socket[] = []
   #closed = false
@@ -142,8 +146,13 @@ export class Serving {
   #makeDoors(): void {
     const { listeners, backlog, type } = this.#options
     listeners.forEach((fd, listener) => {
-      const onClient = (socket: Socket): void => this.#client(socket, { type, listener })
-      this.#doors.push(new Door({ fd, backlog, halfOpen: this.#handlers.halfOpen ?? false, onClient, onError: onAcceptError }))
+      const halfOpen = this.#handlers.halfOpen ?? false
+      this.#doors.push(type === 'pass'
+        ? new PassGate({
+          fd, halfOpen, onError: onAcceptError,
+          onClient: (socket, attributes) => this.#client(socket, { type, listener, attributes }),
+        })
+        : new Door({ fd, backlog, halfOpen, onError: onAcceptError, onClient: (socket) => this.#client(socket, { type, listener }) }))
     })
   }
 

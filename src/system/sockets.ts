@@ -161,7 +161,24 @@ export function connectDatagram(path: string, timeoutMs: number): number {
   })
 }
 
-/** Sends one datagram to where the socket is connected. `ECONNREFUSED` when the receiver is gone. */
+/** A UNIX stream socket connected to `path`. `EAGAIN` when its backlog is full. */
+export function connectUnix(path: string): number {
+  return prepared(openSocket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK), (fd) => {
+    const address = unixAddress(path)
+    checked(clib().connect(fd, address, address.length), 'connect', path)
+  })
+}
+
+/** The next client of a listener, or `undefined` when none waits. */
+export function acceptClient(fd: number): number | undefined {
+  const client = clib().accept4(fd, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC)
+  if (client !== -1) return client
+  const error = systemError('accept')
+  if (['EAGAIN', 'EINTR', 'ECONNABORTED'].some((code) => isErrno(error, code))) return undefined
+  throw error
+}
+
+/** Sends one datagram, or some bytes, to where the socket is connected. `ECONNREFUSED` when the receiver is gone. */
 export function sendDatagram(fd: number, bytes: Buffer): void {
   if (clib().send(fd, bytes, BigInt(bytes.length), MSG_NOSIGNAL) === -1n) throw systemError('send')
 }

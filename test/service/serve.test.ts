@@ -1,8 +1,12 @@
 /** Serving clients in-process: see src/service/serve.ts and test/support/worker.ts. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { closeSync } from 'node:fs'
+import { Socket } from 'node:net'
 import { test } from 'node:test'
-import { connectDatagram, sendDatagram } from '#system/sockets.ts'
+import { connectDatagram, sendDatagram, socketpair } from '#system/sockets.ts'
+import { attribute } from '#service/attributes.ts'
+import { passClient } from '#service/pass.ts'
 import { openClient, serveConversation, ConversationError } from '#service/conversation.ts'
 import { openIntake } from '#service/intake.ts'
 import { sendTrigger } from '#service/trigger.ts'
@@ -140,4 +144,34 @@ test('a unix-dgram service gets each datagram whole', async () => {
   await got.promise
   clearInterval(alive)
   assert.deepEqual(seen, ['one', 'two', 'three'])
+})
+
+test('a pass service gets the clients that another program passes on, with what it says about them', async () => {
+  await using service = await startWorker(() => ({
+    connection: (socket, info) => void socket.end(`hello ${attribute(info.attributes ?? [], 'client_address')}`),
+  }), { type: 'pass', clientLimit: 1 })
+  const alive = setInterval(() => undefined, 1000)
+  for (const address of ['192.0.2.1', '192.0.2.2', '192.0.2.3']) {
+    const [ours, theirs] = socketpair()
+    passClient(service.path, theirs, [['client_address', address]])
+    closeSync(theirs)
+    const client = new Socket({ fd: ours, readable: true, writable: true })
+    assert.equal(String((await once(client, 'data'))[0]), `hello ${address}`)
+    client.destroy()
+  }
+  clearInterval(alive)
+})
+
+test('a pass service refuses a connection that brings no client', async () => {
+  using caught = captureLog()
+  await using service = await startWorker(() => ({ connection: () => undefined }), { type: 'pass' })
+  const alive = setInterval(() => undefined, 1000)
+  const client = await service.client()
+  client.write('EHLO x')
+  client.resume()
+  // The service may reset what it does not want to read.
+  client.on('error', () => undefined)
+  await new Promise((resolve) => client.on('close', resolve))
+  clearInterval(alive)
+  assert.deepEqual(caught.texts(), ['warning: accept connection: Cannot take a descriptor as the peer sent none'])
 })

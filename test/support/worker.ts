@@ -18,7 +18,7 @@ export type TestWorkerOptions = {
   readonly config?: Config
   /** `$service_name`; default `test`. */
   readonly name?: string
-  readonly type?: 'inet' | 'unix' | 'unix-dgram'
+  readonly type?: 'inet' | 'unix' | 'pass' | 'unix-dgram'
   /** Default: no limit. */
   readonly clientLimit?: number
   readonly args?: readonly string[]
@@ -50,7 +50,7 @@ export async function startWorker(setup: WorkerSetup, options: TestWorkerOptions
     program, config, common: config, log, service: { name, type }, args, stop: stopping.signal, clientLimit, slots, stress: false,
   }
   const handlers = await setup(worker)
-  const fd = type === 'inet' ? listenInet('127.0.0.1', 0, 64) : type === 'unix' ? listenUnix(path, 64) : bindDatagram(path)
+  const fd = type === 'inet' ? listenInet('127.0.0.1', 0, 64) : type === 'unix-dgram' ? bindDatagram(path) : listenUnix(path, 64)
   const serving = new Serving(handlers, { type, listeners: [fd], backlog: 64, slots })
   await serving.open()
   const address = serving.addresses[0]
