@@ -11,7 +11,12 @@ const REQUEST_TIMEOUT_MS = 100_000
 /** A connection idle for longer is not used again. */
 const IDLE_MAX_MS = 10_000
 
-/** Takes one reply off the front: the reply, or `undefined` while it is incomplete. Throws when it is malformed. */
+/** The server does not speak the protocol: asking again would not help. */
+export class BadReply extends Error {
+  override readonly name = 'BadReply'
+}
+
+/** Takes one reply off the front: the reply, or `undefined` while it is incomplete. Throws BadReply when it is malformed. */
 export type TakeReply = (received: Buffer) => string | undefined
 
 /** Where the server is, for `net.createConnection()` and for messages. */
@@ -54,7 +59,7 @@ export class ReplyClient {
       return await this.#exchange(request, signal)
     } catch (error) {
       this.close()
-      if (!isReused || signal.aborted) throw error
+      if (!isReused || signal.aborted || error instanceof BadReply) throw error
     }
     return this.#exchange(request, signal).catch((error: unknown) => {
       this.close()

@@ -8,7 +8,7 @@ import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
 import { ABSENT, failed, found, TableOpenError, type Lookup, type OpenRequest, type Table } from '#tables/table.ts'
 import { decodeRaw, encodeRaw } from '#util/raw-text.ts'
-import { inetAddress, ReplyClient, type ServerAddress } from './reply-client.ts'
+import { BadReply, inetAddress, ReplyClient, type ServerAddress } from './reply-client.ts'
 
 /** Longest length of a netstring, in digits. */
 const LENGTH_DIGITS_MAX = 10
@@ -16,13 +16,13 @@ const LENGTH_DIGITS_MAX = 10
 function takeNetstring(received: Buffer, bytesMax: number): string | undefined {
   const colon = received.indexOf(58)
   const digits = received.toString('latin1', 0, colon < 0 ? Math.min(received.length, LENGTH_DIGITS_MAX + 1) : colon)
-  if (!/^\d{0,10}$/.test(digits)) throw new Error('netstring format error')
+  if (!/^\d{0,10}$/.test(digits)) throw new BadReply('netstring format error')
   if (colon < 0) return undefined
   const length = Number(digits)
-  if (digits === '' || length > bytesMax) throw new Error('netstring format error or reply is too long')
+  if (digits === '' || length > bytesMax) throw new BadReply('netstring format error or reply is too long')
   const end = colon + 1 + length
   if (received.length <= end) return undefined
-  if (received[end] !== 44) throw new Error('netstring format error')
+  if (received[end] !== 44) throw new BadReply('netstring format error')
   return decodeRaw(received.subarray(colon + 1, end))
 }
 

@@ -9,7 +9,7 @@ import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
 import { ABSENT, failed, found, TableOpenError, type Lookup, type OpenRequest, type Table } from '#tables/table.ts'
 import { decodeRaw, encodeRaw } from '#util/raw-text.ts'
-import { inetAddress, ReplyClient } from './reply-client.ts'
+import { BadReply, inetAddress, ReplyClient } from './reply-client.ts'
 
 /** The protocol's limit for a line. */
 const LINE_BYTES_MAX = 4096
@@ -26,7 +26,7 @@ function decode(text: string): string | undefined {
 
 function takeLine(received: Buffer): string | undefined {
   const newline = received.indexOf(10)
-  if (newline < 0 && received.length > LINE_BYTES_MAX) throw new Error('reply is too long')
+  if (newline < 0 && received.length > LINE_BYTES_MAX) throw new BadReply('reply is too long')
   if (newline < 0) return undefined
   return received.toString('latin1', 0, newline).replace(/\r$/, '')
 }
