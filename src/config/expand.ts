@@ -12,7 +12,9 @@
 import { domainToASCII, domainToUnicode } from 'node:url'
 import { unreachable } from '#util/unreachable.ts'
 import { ConfigError } from './error.ts'
-import { ExpressionError, parseExpression, type Branches, type ExpressionNode, type Relation } from './expression.ts'
+import {
+  ExpressionError, parseExpression, type Branches, type ExpressionNode, type FunctionName, type Relation,
+} from './expression.ts'
 
 /** The text of a name, or `undefined` when nothing defines it. */
 export type NameLookup = (name: string) => string | undefined
@@ -31,10 +33,10 @@ const NESTING_MAX = 100
 /** Numbers of a relation beyond this end the program, as they overflow Postfix's. */
 const NUMBER_MAX = 9_223_372_036_854_775_807n
 
-const FUNCTIONS: ReadonlyMap<string, (text: string) => string> = new Map([
-  ['domain_to_ascii', (text: string) => convertDomain(text, /[\u0080-\uffff]/, domainToASCII)],
-  ['domain_to_utf8', (text: string) => convertDomain(text, /(?:^|\.)xn--/i, domainToUnicode)],
-])
+const FUNCTIONS: Readonly<Record<FunctionName, (text: string) => string>> = {
+  domain_to_ascii: (text) => convertDomain(text, /[\u0080-\uffff]/, domainToASCII),
+  domain_to_utf8: (text) => convertDomain(text, /(?:^|\.)xn--/i, domainToUnicode),
+}
 
 /**
  * Expands `text`.
@@ -84,7 +86,7 @@ function expandNode(node: ExpressionNode, context: Context, depth: number): stri
     case 'literal':
       return node.text
     case 'function':
-      return callFunction(node.name, node.argument, context, depth)
+      return FUNCTIONS[node.name](expand(node.argument, context, depth + 1))
     case 'relation': {
       const value = isTrue(node.relation, context, depth) ? 'true' : ''
       return node.branches === undefined ? value : expandBranch(value, node.branches, context, depth)
@@ -116,14 +118,6 @@ function expandValue(value: string, context: Context, depth: number): string {
 function nodeText(node: ExpressionNode): string {
   if (node.kind === 'literal') return node.text
   return node.kind === 'relation' ? node.relation.left : node.name
-}
-
-function callFunction(name: string, argument: string, context: Context, depth: number): string {
-  const call = FUNCTIONS.get(name)
-  if (call === undefined) {
-    throw new ExpressionError(`unknown function "${name}" at"...>>>${`${name}{${argument}}`.slice(0, 20)}"`)
-  }
-  return call(expand(argument, context, depth + 1))
 }
 
 /** A domain in its other form; an address or name that has no other form stays as it is. */

@@ -31,7 +31,10 @@ export type ExpressionNode =
   | { readonly kind: 'literal'; readonly text: string }
   | { readonly kind: 'name'; readonly name: string; readonly branches: Branches | undefined }
   | { readonly kind: 'relation'; readonly relation: Relation; readonly branches: Branches | undefined }
-  | { readonly kind: 'function'; readonly name: string; readonly argument: string }
+  | { readonly kind: 'function'; readonly name: FunctionName; readonly argument: string }
+
+/** Functions that an expression may call. */
+export type FunctionName = 'domain_to_ascii' | 'domain_to_utf8'
 
 /** Why an expression cannot be parsed or evaluated; the message is the text of Postfix's warning. */
 export class ExpressionError extends ConfigError {}
@@ -102,12 +105,19 @@ function parseNamed(text: string): ExpressionNode {
   const rest = text.slice(name.length).trimStart()
   if (rest === '') return { kind: 'name', name, branches: undefined }
   if (rest.startsWith('{')) {
+    if (!isFunctionName(name)) {
+      throw new ExpressionError(`unknown function "${name}" at"...>>>${`${name}${rest}`.slice(0, 20)}"`)
+    }
     const argument = payload(rest)
     if (argument.rest !== '') throw unexpected(argument)
     return { kind: 'function', name, argument: argument.text }
   }
   if (!/^[?:]/.test(rest)) throw failure('attribute name syntax error', name, rest)
   return { kind: 'name', name, branches: parseBranches(rest) }
+}
+
+function isFunctionName(name: string): name is FunctionName {
+  return name === 'domain_to_ascii' || name === 'domain_to_utf8'
 }
 
 function parseRelation(text: string): ExpressionNode {

@@ -46,6 +46,17 @@ export function* logicalLines(text: string): Generator<LogicalLine> {
   if (current !== undefined) yield current
 }
 
+/** Whether a logical line starts with white space: there is nothing before it that it could continue. */
+export function startsWithSpace(line: string): boolean {
+  return SPACE_REGEXP.test(line)
+}
+
+/** The warning for such a line, which is skipped. */
+export function spaceWarning(file: string, line: string): string {
+  const start = line.length > 30 ? `${line.slice(0, 30)}...` : line
+  return `${file}: logical line must not start with whitespace: "${start}"`
+}
+
 /**
  * Takes `name = value` apart; white space around both is dropped.
  *
@@ -69,9 +80,8 @@ export function parseMainCf(text: string, file: string): MainCf {
   const entries: MainCfEntry[] = []
   const warnings: string[] = []
   for (const { text: line, first } of logicalLines(text)) {
-    if (SPACE_REGEXP.test(line)) {
-      const start = line.length > 30 ? `${line.slice(0, 30)}...` : line
-      warnings.push(`${file}: logical line must not start with whitespace: "${start}"`)
+    if (startsWithSpace(line)) {
+      warnings.push(spaceWarning(file, line))
       continue
     }
     const pair = splitNameValue(line)

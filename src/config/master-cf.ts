@@ -12,7 +12,7 @@
  */
 import { splitOutsideBraces, stripBraces } from '#util/split.ts'
 import { ConfigError } from './error.ts'
-import { logicalLines, splitNameValue } from './main-cf.ts'
+import { logicalLines, spaceWarning, splitNameValue, startsWithSpace } from './main-cf.ts'
 
 /** How clients reach a service. */
 export type ServiceType = 'inet' | 'unix' | 'fifo' | 'pass' | 'unix-dgram'
@@ -59,11 +59,18 @@ const FIELD_NAMES = [
 
 const BLANKS = ' \t\r\n\v\f'
 
-/** Splits master.cf into fields, without a look at what they say. Lines that start with white space are skipped. */
-export function readMasterCf(text: string): MasterLine[] {
+/**
+ * Splits master.cf into fields, without a look at what they say.
+ *
+ * @param warn Gets the text of a warning for each line that is skipped, as it starts with white space.
+ */
+export function readMasterCf(text: string, file = 'master.cf', warn: (text: string) => void = () => {}): MasterLine[] {
   const lines: MasterLine[] = []
   for (const { text: line, first } of logicalLines(text)) {
-    if (/^\s/.test(line)) continue
+    if (startsWithSpace(line)) {
+      warn(spaceWarning(file, line))
+      continue
+    }
     const words = splitOutsideBraces(line, BLANKS)
     lines.push({ fields: words.slice(0, 8), args: words.slice(8), line: first })
   }
@@ -75,12 +82,13 @@ export function readMasterCf(text: string): MasterLine[] {
  *
  * @param file Path for messages.
  * @param defaults What `-` stands for in the chroot and max_proc columns.
+ * @param warn Gets the text of a warning for each line that is skipped.
  * @throws {ConfigError} An entry that master(8) refuses; the message names file and line.
  */
 export function parseMasterCf(
-  text: string, file: string, defaults: MasterDefaults = MASTER_DEFAULTS,
+  text: string, file: string, defaults: MasterDefaults = MASTER_DEFAULTS, warn: (text: string) => void = () => {},
 ): ServiceEntry[] {
-  return readMasterCf(text).map((line) => {
+  return readMasterCf(text, file, warn).map((line) => {
     try {
       return parseEntry(line, defaults)
     } catch (error) {

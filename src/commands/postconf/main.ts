@@ -26,7 +26,7 @@ export type PostconfConsole = { readonly out: (text: string) => void; readonly w
 
 const processConsole: PostconfConsole = {
   out: (text) => { process.stdout.write(text) },
-  warn: (text) => { printWarning(PROGRAM, printableBytes(text)) },
+  warn: (text) => { printWarning(PROGRAM, text) },
 }
 
 /**
@@ -36,8 +36,9 @@ const processConsole: PostconfConsole = {
  * @returns The exit status.
  * @throws {CommandExit} Wrong usage, or a configuration that cannot be used.
  */
-export async function main(argv: readonly string[], console: PostconfConsole = processConsole): Promise<number> {
+export async function main(argv: readonly string[], { out, warn }: PostconfConsole = processConsole): Promise<number> {
   const options = readOptions(argv)
+  const console = { out, warn: (text: string) => warn(printableBytes(text)) }
   try {
     await run(options, console)
   } catch (error) {

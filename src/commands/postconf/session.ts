@@ -52,12 +52,14 @@ export class Session {
   /** @throws {ConfigError} A file that cannot be read, or has a line that cannot be. */
   constructor(options: SessionOptions) {
     this.#options = options
+    // Errors show in Postfix's order: those of the file asked for come first.
+    const early = options.needsMaster ? this.#readServices() : undefined
     this.main = this.#readMain()
     this.#config = new Config({
       directory: options.defaults ? DEFAULT_CONFIG_DIRECTORY : options.directory,
       values: options.defaults ? new Map() : this.main,
     })
-    const services = this.#readServices()
+    const services = early ?? this.#readServices()
     const names = namesOfServices(services)
     this.names = names
     const { directory, warn } = options
@@ -193,7 +195,7 @@ export class Session {
       warn(error.message)
       return []
     }
-    return readMasterCf(text).map((line) => readService(line, file, warn))
+    return readMasterCf(text, file, warn).map((line) => readService(line, file, warn))
   }
 
   #quietly(text: string): string {

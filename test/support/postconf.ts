@@ -1,0 +1,63 @@
+/** postconf in this process and the real one, on a configuration directory made for a test. */
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { CommandExit } from '#commands/getopt.ts'
+import { main } from '#commands/postconf/main.ts'
+import { judgeCommand } from './real-postfix.ts'
+
+/** What a run printed: standard output, lines of standard error, exit status. */
+export type PostconfRun = { readonly status: number; readonly out: string; readonly err: readonly string[] }
+
+/** A configuration directory; gone at the end of the `using` block. */
+export type ConfigSite = Disposable & {
+  readonly directory: string
+  /** All its files by name. */
+  files(): Record<string, string>
+}
+
+const LONG_AGO = new Date('2020-01-02T03:04:05Z')
+
+/** Makes a directory with these files. */
+export function createConfigSite(files: Readonly<Record<string, string>>): ConfigSite {
+  const directory = mkdtempSync(join(tmpdir(), 'posthorn-config-'))
+  for (const [name, text] of Object.entries(files)) {
+    writeFileSync(join(directory, name), text)
+    // Postfix reads a file again and again while it is a second old, and then prints its warnings as often.
+    utimesSync(join(directory, name), LONG_AGO, LONG_AGO)
+  }
+  return {
+    directory,
+    files: () => Object.fromEntries(
+      readdirSync(directory).toSorted().map((name) => [name, readFileSync(join(directory, name), 'latin1')]),
+    ),
+    [Symbol.dispose]: () => rmSync(directory, { recursive: true }),
+  }
+}
+
+/** Runs our postconf with `-c directory`, in this process. */
+export async function runPostconf(directory: string, ...args: readonly string[]): Promise<PostconfRun> {
+  let out = ''
+  const err: string[] = []
+  const console = {
+    out: (text: string) => { out += text },
+    warn: (text: string) => { err.push(`postconf: warning: ${text}`) },
+  }
+  try {
+    return { status: await main(['-c', directory, ...args], console), out, err }
+  } catch (error) {
+    if (!(error instanceof CommandExit)) throw error
+    return { status: error.exitCode, out, err: [...err, ...error.message.split('\n')].filter((line) => line !== '') }
+  }
+}
+
+/** Runs the real postconf with `-c directory`. */
+export function runRealPostconf(directory: string, ...args: readonly string[]): Promise<PostconfRun> {
+  const [command, ...before] = judgeCommand('postconf')
+  return new Promise((resolve) => {
+    const child = execFile(command, [...before, '-c', directory, ...args], (_error, stdout, stderr) => {
+      resolve({ status: child.exitCode ?? -1, out: stdout, err: stderr.split('\n').filter((line) => line !== '') })
+    })
+  })
+}

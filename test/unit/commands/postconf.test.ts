@@ -1,0 +1,41 @@
+/** postconf on directories made for the test; test/interop/postconf compares it with the real one. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createConfigSite, runPostconf } from '#test/support/postconf.ts'
+
+test('postconf -n shows what main.cf sets, sorted, with white space as single blanks', async () => {
+  using site = createConfigSite({ 'main.cf': 'relayhost = a\n  b\nmyorigin=$mydomain\n', 'master.cf': '' })
+  const { out, err } = await runPostconf(site.directory, '-n')
+  assert.equal(out, `config_directory = ${site.directory}\nmyorigin = $mydomain\nrelayhost = a b\n`)
+  assert.deepEqual(err, [])
+})
+
+test('postconf -C extension lists our own parameters, which postconf -d leaves out', async () => {
+  using site = createConfigSite({ 'main.cf': 'maillog_format = json\n', 'master.cf': 'x unix - - n - - smtp\n' })
+  const extensions = await runPostconf(site.directory, '-C', 'extension')
+  assert.match(extensions.out, /^maillog_format = json$/m)
+  assert.match(extensions.out, /^x_worker_processes = \$worker_processes$/m)
+  assert.doesNotMatch((await runPostconf(site.directory, '-d')).out, /maillog_format|worker_processes/)
+  assert.match((await runPostconf(site.directory, '-n')).out, /^maillog_format = json$/m)
+})
+
+test('postconf -e keeps the mode of the file and the bytes it does not edit', async () => {
+  using site = createConfigSite({ 'main.cf': '# caf\u00e9\nfoo = 1\n', 'master.cf': '' })
+  assert.equal((await runPostconf(site.directory, 'bar=\u00e9', 'foo=2')).status, 0)
+  const text = Buffer.from(site.files()['main.cf'] ?? '', 'latin1').toString()
+  assert.equal(text, '# caf\u00e9\nfoo = 2\nbar = \u00e9\n')
+  assert.deepEqual(Object.keys(site.files()), ['main.cf', 'master.cf'])
+})
+
+test('postconf -M keeps the braces of an operand with blanks', async () => {
+  using site = createConfigSite({ 'main.cf': '', 'master.cf': 'x unix - - n - - spawn {a b} -o c\n' })
+  const { out } = await runPostconf(site.directory, '-M')
+  assert.equal(out, 'x          unix  -       -       n       -       -       spawn {a b} -o c\n')
+})
+
+test('postconf refuses what this version cannot do', async () => {
+  using site = createConfigSite({ 'main.cf': '', 'master.cf': '' })
+  assert.deepEqual(await runPostconf(site.directory, '-b'), {
+    status: 1, out: '', err: ['postconf: fatal: -b is not supported by this version of Posthorn'],
+  })
+})
