@@ -54,13 +54,13 @@ export type Judge = AsyncDisposable & {
   run(program: string, args: readonly string[], options?: CommandOptions): Promise<CommandResult>
 }
 
-/** Starts a Postfix; it ends with the `using` block. `$DIR` in values stands for its configuration directory. */
+/** Starts a Postfix with `services`, by default those for mail, and `master`; it ends with the `using` block. `$DIR` in values stands for its configuration directory. */
 export async function startJudge(
   main: Readonly<Record<string, string>> = {},
-  options: { readonly master?: readonly string[]; readonly files?: Readonly<Record<string, string>> } = {},
+  options: { readonly master?: readonly string[]; readonly services?: readonly string[]; readonly files?: Readonly<Record<string, string>> } = {},
 ): Promise<Judge> {
-  const { master = [], files = {} } = options
-  const real: RealPostfix = await startRealPostfix({ main, master: [...MAIL_SERVICES, ...master], files })
+  const { master = [], files = {}, services = MAIL_SERVICES } = options
+  const real: RealPostfix = await startRealPostfix({ main, master: [...services, ...master], files })
   const etc = join(real.directory, 'etc')
   const queue = join(real.directory, 'queue')
   const spool: Spool = { path: queue, hashNames: new Set(['deferred', 'defer']), hashDepth: 1, longIds: false }

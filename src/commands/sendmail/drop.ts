@@ -1,0 +1,127 @@
+/**
+ * The way from sendmail to maildrop: postdrop as a child process, which alone has the
+ * right to write there.
+ *
+ * @module
+ */
+import { spawn, type ChildProcessByStdio } from 'node:child_process'
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Readable, Writable } from 'node:stream'
+import { programCommand } from '#commands/programs.ts'
+import type { Config } from '#config/config.ts'
+import { appendRecord } from '#queue/record.ts'
+import { attribute, attributeNumber, AttributeDecoder } from '#service/attributes.ts'
+import { getpwnam } from '#system/users.ts'
+import { ByteWriter } from '#util/byte-writer.ts'
+import { deferred } from '#util/deferred.ts'
+
+/** How it went: bits of cleanup's status, and a reason that may be empty. */
+export type DropResult = { readonly status: number; readonly reason: string }
+
+/** postdrop ended without an answer, or could not be run. */
+export class DropError extends Error {
+  override readonly name = 'DropError'
+}
+
+/** Records are handed on in pieces of about this size. */
+const CHUNK_BYTES = 32_768
+const SET_GID = 0o2000
+
+/**
+ * The command line of postdrop. Who may not write maildrop needs the one that is installed set-gid; the owner of
+ * the queue can run the one beside this program.
+ */
+export function postdropCommand(config: Config): [command: string, ...args: string[]] {
+  const uid = process.getuid?.()
+  const installed = join(config.str('command_directory'), 'postdrop')
+  const needsGroup = uid !== 0 && uid !== getpwnam(config.str('mail_owner'))?.uid
+  if (needsGroup && isSetGid(installed)) return [installed, '-r']
+  return [...programCommand('commands/postdrop'), '-r']
+}
+
+function isSetGid(path: string): boolean {
+  const stats = statSync(path, { throwIfNoEntry: false })
+  return stats !== undefined && (stats.mode & SET_GID) !== 0
+}
+
+/** One submission. */
+export class Drop {
+  readonly #child: ChildProcessByStdio<Writable, Readable, null>
+  readonly #out = new ByteWriter(CHUNK_BYTES)
+  readonly #lists: [string, string][][] = []
+  readonly #closed = deferred<void>()
+  #wake = deferred<void>()
+  #failure: unknown
+
+  /** Runs postdrop. */
+  constructor(config: Config) {
+    const [command, ...args] = postdropCommand(config)
+    const env = { ...process.env, MAIL_CONFIG: config.directory }
+    this.#child = spawn(command, args, { env, stdio: ['pipe', 'pipe', 'inherit'] })
+    const decoder = new AttributeDecoder()
+    this.#child.stdout.on('data', (chunk: Buffer) => {
+      this.#lists.push(...decoder.push(chunk))
+      this.#wake.resolve()
+    })
+    // It may end before it has read everything: its answer says why.
+    this.#child.stdin.on('error', () => undefined)
+    this.#child.on('error', (error) => {
+      this.#failure = error
+    })
+    this.#child.on('close', () => this.#closed.resolve())
+  }
+
+  /** The queue id of the file. @throws {DropError} */
+  async open(): Promise<string> {
+    return attribute(await this.#list(), 'queue_id') ?? ''
+  }
+
+  /** Adds a record. */
+  record(type: number, payload: Uint8Array | string): void {
+    appendRecord(this.#out, type, payload)
+  }
+
+  /** Something to wait for before more is added; `undefined` when there is no need to. */
+  ready(): Promise<void> | undefined {
+    return this.#out.length < CHUNK_BYTES ? undefined : this.#flush()
+  }
+
+  /** Ends the input, after the end record. @throws {DropError} */
+  async finish(): Promise<DropResult> {
+    await this.#flush()
+    this.#child.stdin.end()
+    const list = await this.#list()
+    await this.#closed.promise
+    return { status: attributeNumber(attribute(list, 'status')) ?? 0, reason: attribute(list, 'reason') ?? '' }
+  }
+
+  /** Calls the submission off: without the end record postdrop removes the file. */
+  async cancel(): Promise<void> {
+    this.#child.stdin.end()
+    await this.#closed.promise
+  }
+
+  #flush(): Promise<void> {
+    const bytes = Buffer.from(this.#out.bytes())
+    this.#out.clear()
+    const { stdin } = this.#child
+    if (!stdin.writable || stdin.write(bytes)) return Promise.resolve()
+    return new Promise((resolve) => {
+      stdin.once('drain', resolve)
+      stdin.once('close', resolve)
+    })
+  }
+
+  async #list(): Promise<[string, string][]> {
+    while (this.#lists.length === 0) {
+      await Promise.race([this.#wake.promise, this.#closed.promise.then(() => this.#ended())])
+      this.#wake = deferred<void>()
+    }
+    return this.#lists.shift() ?? []
+  }
+
+  #ended(): void {
+    if (this.#lists.length === 0) throw new DropError(this.#failure === undefined ? 'no answer' : String(this.#failure))
+  }
+}
