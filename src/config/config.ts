@@ -11,6 +11,7 @@
 import { basename } from 'node:path'
 import { splitOutsideBraces } from '#util/split.ts'
 import { ConfigError } from './error.ts'
+import { readConfigFile } from './file.ts'
 import { ExpressionError } from './expression.ts'
 import { expandText } from './expand.ts'
 import { defaultDomain, defaultHostName, defaultNetworks, thisMachine, type Machine } from './machine.ts'
@@ -141,7 +142,7 @@ export class Config {
   expand(text: string, extra: Readonly<Record<string, string>> = {}): string {
     if (!text.includes('$')) return text
     try {
-      const lookup = (name: string) => (Object.hasOwn(extra, name) ? extra[name] : this.#raw(name))
+      const lookup = (name: string) => (Object.hasOwn(extra, name) ? extra[name] : this.#resolved(name))
       return expandText(text, lookup, { recursive: true })
     } catch (error) {
       if (!(error instanceof ExpressionError)) throw error
@@ -153,7 +154,7 @@ export class Config {
     const known = this.#texts.get(name)
     if (known !== undefined) return known
     const parameter = findParameter(name)
-    const value = this.#raw(name) ?? ''
+    const value = this.#resolved(name) ?? ''
     const text = parameter?.kind === 'raw' ? value : this.expand(value)
     if (parameter?.kind === 'raw' || parameter?.kind === 'str') checkLength(name, text, parameter)
     this.#texts.set(name, text)
@@ -171,6 +172,13 @@ export class Config {
 
   #raw(name: string): string | undefined {
     return this.#overrides.get(name) ?? this.#values.get(name) ?? this.#computed(name) ?? findParameter(name)?.initial
+  }
+
+  /** Like #raw(), but `myorigin = /etc/mailname` stands for the first line of that file, as in Debian's Postfix. */
+  #resolved(name: string): string | undefined {
+    const value = this.#raw(name)
+    if (name !== 'myorigin' || value?.startsWith('/') !== true) return value
+    return readConfigFile(value).split('\n', 1)[0]?.trim() ?? ''
   }
 
   /** Defaults that no table can hold. */

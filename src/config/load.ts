@@ -3,10 +3,8 @@
  *
  * @module
  */
-import { readFileSync } from 'node:fs'
-import { errnoText } from '#system/errno.ts'
 import { Config } from './config.ts'
-import { ConfigError } from './error.ts'
+import { readConfigFile } from './file.ts'
 import { parseMainCf, type MainCf } from './main-cf.ts'
 
 /** Where the configuration is when neither `-c` nor MAIL_CONFIG says so. */
@@ -33,15 +31,6 @@ export function loadConfig(directory?: string): Config {
 export function readMainCf(directory: string): MainCf {
   const file = `${directory}/main.cf`
   return parseMainCf(readConfigFile(file), file)
-}
-
-/** The text of a configuration file. @throws {ConfigError} */
-export function readConfigFile(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    throw new ConfigError(`open ${file}: ${errnoText(error)}`)
-  }
 }
 
 /** A configuration of the given values alone, for tests and for programs that run without main.cf. */

@@ -6,6 +6,7 @@ import { ConfigError } from '#config/error.ts'
 import { configFrom } from '#config/load.ts'
 import type { LocalAddress, Machine } from '#config/machine.ts'
 import { isParameterName, PARAMETERS } from '#config/parameters/table.ts'
+import { createConfigSite } from '#test/support/postconf.ts'
 
 const ADDRESSES: readonly LocalAddress[] = [
   { family: 4, address: '127.0.0.1', prefix: 8, loopback: true },
@@ -86,6 +87,15 @@ test('dynamic() reads a name made at run time, else its fallback', () => {
   assert.equal(config.dynamicInt('fast_destination_concurrency_limit', 'default_destination_concurrency_limit'), 20)
   assert.equal(config.dynamicInt('local_destination_concurrency_limit', 'default_destination_concurrency_limit'), 2)
   assert.equal(config.dynamicTime('slow_destination_rate_delay', 'default_destination_rate_delay'), 120)
+})
+
+test('myorigin names a file whose first line counts', () => {
+  using site = createConfigSite({ mailname: 'm.example \nx\n' })
+  const config = configFrom({ myorigin: `${site.directory}/mailname`, relayhost: '$myorigin' })
+  assert.deepEqual([config.str('myorigin'), config.str('relayhost')], ['m.example', 'm.example'])
+  assert.equal(config.raw('myorigin'), `${site.directory}/mailname`)
+  const message = 'open /no/such: No such file or directory'
+  assert.throws(() => configFrom({ myorigin: '/no/such' }).str('myorigin'), new ConfigError(message))
 })
 
 test('expand() puts extra names before parameters', () => {
