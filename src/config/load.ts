@@ -7,6 +7,8 @@ import { Config } from './config.ts'
 import { readConfigFile } from './file.ts'
 import { parseMainCf, type MainCf } from './main-cf.ts'
 
+export { readConfigFile }
+
 /** Where the configuration is when neither `-c` nor MAIL_CONFIG says so. */
 export const DEFAULT_CONFIG_DIRECTORY = '/etc/postfix'
 
