@@ -57,6 +57,7 @@ function encode(value: number | bigint, base: number, width: number): string {
 }
 
 function decode(text: string, base: number): bigint | undefined {
+  if (text === '') return undefined
   let value = 0n
   for (const c of text) {
     const digit = DIGITS.indexOf(c)
@@ -153,6 +154,8 @@ export type MicroTime = { readonly seconds: number; readonly microseconds: numbe
 
 /** How far the fine clock may be from the wall clock before it is set again. */
 const CLOCK_TOLERANCE_MS = 2
+/** The clock counts as set back when it is further back than this, in microseconds. */
+const REPEATED_MAX = 10_000
 
 let clockOffsetMs = Date.now() - performance.now()
 let lastMicroseconds = 0
@@ -169,7 +172,7 @@ export function microTime(): MicroTime {
     nowMs = wallMs
   }
   let now = Math.floor(nowMs * 1000)
-  if (now === lastMicroseconds) now++
+  if (now <= lastMicroseconds && lastMicroseconds - now < REPEATED_MAX) now = lastMicroseconds + 1
   lastMicroseconds = now
   const seconds = Math.floor(now / 1e6)
   return { seconds, microseconds: now - seconds * 1e6 }

@@ -83,7 +83,8 @@ export class FileListing {
   /** The heading. `false`: this is no queue file. */
   #begin(): boolean {
     const first = this.#reader.peekByte()
-    if (first !== undefined && !ENVELOPE_START_TYPES.has(first)) {
+    if (first === undefined) return false
+    if (!ENVELOPE_START_TYPES.has(first)) {
       this.#warn('input is not a valid queue file')
       return false
     }
@@ -200,7 +201,7 @@ export class FileListing {
       case RECORD.textPart: return this.#part()
       case RECORD.text: return this.#bytes(this.#options.verbose ? 'regular_text: ' : '', true)
       case RECORD.attribute: return this.#attribute()
-      default: return this.#bytes(`${recordName(type)}: `, true)
+      default: return this.#string(type)
     }
   }
 
@@ -215,7 +216,7 @@ export class FileListing {
 
   /** `L`: part of a line in the content, a filter elsewhere. */
   #part(): void {
-    if (this.#segment === 'envelope') return this.#bytes(`${recordName(RECORD.filter)}: `, true)
+    if (this.#segment === 'envelope') return this.#string(RECORD.filter)
     this.#bytes(this.#options.verbose ? 'unterminated_text: ' : '', this.#endsParts)
   }
 
@@ -241,6 +242,14 @@ export class FileListing {
     if (prefix) this.#write(`${this.#name}: `)
     if (offsets) this.#write(`${String(offset).padStart(9)} `)
     if (types) this.#write(`${String(type).padStart(3)} `)
+  }
+
+  /** Envelope values are strings of C: what follows a NUL is not shown. */
+  #string(type: number): void {
+    const end = this.#reader.data.indexOf(0)
+    this.#write(`${recordName(type)}: `)
+    this.#collect(Uint8Array.from(this.#reader.data.subarray(0, end < 0 ? undefined : end)))
+    this.#collect(LF)
   }
 
   #bytes(name: string, ends: boolean): void {

@@ -95,7 +95,7 @@ function* filesBelow(path: string, console: Console): Generator<{ path: string; 
 function show(table: ShapeTable, batch: Batch, console: Console): void {
   const lines = table.lines()
   const shown = batch.lines > 0 ? lines.slice(0, batch.lines + 1) : lines
-  console.out(`${batch.messages > 0 ? CLEAR_SCREEN : ''}${shown.join('\n')}\n`)
+  console.out(Buffer.from(`${batch.messages > 0 ? CLEAR_SCREEN : ''}${shown.join('\n')}\n`, 'latin1'))
 }
 
 /** Runs the command. @throws {CommandExit} */

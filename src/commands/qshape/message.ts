@@ -10,7 +10,7 @@ import { files, O_RDONLY } from '#system/files.ts'
 import { QueueFileError, RECORD } from '#queue/record.ts'
 import { RecordReader } from '#queue/record-reader.ts'
 
-/** The facts that are counted. */
+/** The facts that are counted. Addresses are bytes, one character each: the table is as wide as they are. */
 export type MessageShape = { readonly time: number; readonly sender: string; readonly recipients: readonly string[] }
 
 const NAME_REGEXP = /^[A-Za-z0-9]{6,}$/
@@ -47,6 +47,10 @@ function openOrLeave(path: string): number | undefined {
   }
 }
 
+function byteText(reader: RecordReader): string {
+  return Buffer.from(reader.data).toString('latin1')
+}
+
 /** The records before the envelope proper: size and time, or what maildrop held long ago. */
 function readStart(reader: RecordReader, modified: number): { time: number; sender?: string; contentSize?: number } | undefined {
   const first = reader.read()
@@ -57,7 +61,7 @@ function readStart(reader: RecordReader, modified: number): { time: number; send
     return size === undefined ? { time } : { time, contentSize: Number(size) }
   }
   if (first !== RECORD.sender && !(first === RECORD.fullName && reader.read() === RECORD.sender)) return undefined
-  return { time: modified, sender: reader.text() }
+  return { time: modified, sender: byteText(reader) }
 }
 
 function shapeOf(reader: RecordReader, modified: number): MessageShape | undefined {
@@ -67,8 +71,8 @@ function shapeOf(reader: RecordReader, modified: number): MessageShape | undefin
   const recipients: string[] = []
   for (let type = reader.read(); type !== RECORD.end; type = reader.read()) {
     if (type === 0) return undefined
-    if (type === RECORD.recipient) recipients.push(reader.text())
-    else if (type === RECORD.sender) sender = reader.text()
+    if (type === RECORD.recipient) recipients.push(byteText(reader))
+    else if (type === RECORD.sender) sender = byteText(reader)
     else if (type === RECORD.message && (sender === undefined || !skipContent(reader, start.contentSize))) return undefined
   }
   return sender === undefined || recipients.length === 0 ? undefined : { time: start.time, sender, recipients }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { asciiLower } from '#util/ascii.ts'
+
 /** How ages are put into columns, and names into lines. */
 export type TableOptions = {
   /** Number of columns; the last one has no limit. */
@@ -108,7 +110,7 @@ export class ShapeTable {
 
 /** The domain of an address, in lower case; an address without one is its own. */
 function domainOf(address: string): string {
-  const lower = address.toLowerCase()
+  const lower = asciiLower(address)
   if (lower === '') return NULL_SENDER
   const domain = lower.slice(lower.lastIndexOf('@') + 1).replace('..', '.')
   return domain.replace(/^\.?(.+?)\.?$/, '$1')
