@@ -24,11 +24,14 @@ export type WorkerStart = {
   readonly stress: boolean
 }
 
+/** How a worker ended. Without a status it was killed by `signal`, or could not be started (`error`). */
+export type WorkerEnd = { readonly status: number | null; readonly signal: NodeJS.Signals | null; readonly error?: Error }
+
 /** What master learns about a worker. */
 export type WorkerEvents = {
   onMessage(message: WorkerMessage): void
-  /** Once. Without a status it was killed by `signal`, or could not be started (`error`). */
-  onExit(end: { readonly status: number | null; readonly signal: NodeJS.Signals | null; readonly error?: Error }): void
+  /** Once. */
+  onExit(end: WorkerEnd): void
 }
 
 /** A running worker. */

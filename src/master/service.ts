@@ -8,10 +8,10 @@
  *
  * @module
  */
-import { constants } from 'node:os'
 import { log } from '#system/log.ts'
 import type { WorkerMessage } from '#service/control.ts'
-import type { WorkerHandle, WorkerStarter } from './process.ts'
+import type { WorkerEnd, WorkerHandle, WorkerStarter } from './process.ts'
+import { endText, LimitWarning } from './report.ts'
 import { shares, type ServiceSpec } from './table.ts'
 
 /** What a service needs from master; replaced in tests. */
@@ -35,8 +35,6 @@ type Running = { state: WorkerState; used: boolean; full: boolean; handle: Worke
 
 /** How long new workers of a service that reached its limit run with the values for stress. */
 const STRESS_SECONDS = 1000
-/** How often reaching the limit is worth a warning. */
-const LIMIT_WARNING_MS = 1_000_000
 /** Wait before the next attempt when a process could not be started (fork_delay). */
 const START_RETRY_SECONDS = 1
 
@@ -44,13 +42,13 @@ const START_RETRY_SECONDS = 1
 export class Service {
   readonly #tools: ServiceTools
   readonly #workers = new Set<Running>()
+  readonly #limitWarning = new LimitWarning()
   #spec: ServiceSpec
   #listeners: readonly number[]
   #throttled = false
   #closed = false
   #used = false
   #stressUntil = -Infinity
-  #warnedAt = -Infinity
   #cancels: (() => void)[] = []
 
   constructor(spec: ServiceSpec, listeners: readonly number[], tools: ServiceTools) {
@@ -245,21 +243,8 @@ export class Service {
     const active = this.#active()
     if (active.some(({ full }) => !full) || entry.processLimit <= 1) return
     if (program.kind === 'executable' && active.length < processes) return
-    this.#warnLimit()
+    this.#limitWarning.warn(this.#spec, this.#tools.now())
     if (entry.type === 'inet' || entry.type === 'pass') this.#stress()
-  }
-
-  #warnLimit(): void {
-    const now = this.#tools.now()
-    if (now - this.#warnedAt < LIMIT_WARNING_MS) return
-    this.#warnedAt = now
-    const { entry, listener } = this.#spec
-    log.warning(
-      `service "${entry.name}" (${listener}) has reached its process limit "${entry.processLimit}": `
-        + 'new clients may experience noticeable delays',
-    )
-    log.warning('to avoid this condition, increase the process count in master.cf or reduce the service time per client')
-    log.warning('see https://www.postfix.org/STRESS_README.html for examples of stress-adapting configuration settings')
   }
 
   #isStressed(): boolean {
@@ -284,26 +269,24 @@ export class Service {
     for (const { handle } of this.#workers) handle?.send({ kind: 'stress', stress })
   }
 
-  #onExit(worker: Running, end: Parameters<Parameters<WorkerStarter>[2]['onExit']>[0]): void {
+  #onExit(worker: Running, end: WorkerEnd): void {
     this.#workers.delete(worker)
     this.#report(worker, end)
     if (!this.#closed) this.#share()
     this.#update()
   }
 
-  #report(worker: Running, { status, signal, error }: Parameters<Parameters<WorkerStarter>[2]['onExit']>[0]): void {
-    const { path } = this.#spec
-    if (error !== undefined) {
-      log.warning(`cannot start ${path}: ${error.message}`)
+  #report(worker: Running, end: WorkerEnd): void {
+    if (end.error !== undefined) {
+      log.warning(`cannot start ${this.#spec.path}: ${end.error.message}`)
       this.#pause(START_RETRY_SECONDS)
       return
     }
-    if (status === 0) return
+    if (end.status === 0) return
     const pid = worker.handle?.pid ?? 0
-    if (signal === null) log.warning(`process ${path} pid ${pid} exit status ${status}`)
-    else if (!(this.#closed && signal === 'SIGTERM')) log.warning(`process ${path} pid ${pid} killed by signal ${constants.signals[signal]}`)
+    if (!(this.#closed && end.signal === 'SIGTERM')) log.warning(endText(this.#spec.path, pid, end))
     if (worker.used || this.#closed) return
-    log.warning(`${path}: bad command startup -- throttling`)
+    log.warning(`${this.#spec.path}: bad command startup -- throttling`)
     this.#pause(this.#spec.throttleSeconds)
   }
 

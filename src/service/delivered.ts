@@ -174,6 +174,8 @@ class Ends {
   /** @returns False: the recipient is done. */
   #mark({ request, recipient, fd }: Ending): boolean {
     if (fd === undefined || recipient.offset <= 0) return false
+    // A recipient that is marked is never tried again: its line must be out before.
+    log.flush()
     try {
       markDone(fd, recipient.offset)
       return false

@@ -23,6 +23,7 @@ import {
   FIRST_LISTENER_FD, isMasterMessage, LIMIT_VARIABLE, LISTEN_BACKLOG, PROGRAM_VARIABLE,
   type MasterMessage, type WorkerMessage,
 } from './control.ts'
+import { LoadWatch } from './load.ts'
 import { openProgramLog, reopenProgramLog } from './logging.ts'
 import { Serving, type WorkerHandlers } from './serve.ts'
 import { Slots } from './slots.ts'
@@ -93,10 +94,6 @@ function dieOfBug(error: unknown): never {
   process.exit(1)
 }
 
-/** How often, and above what share of its time, a worker counts as busy. */
-const LOAD_INTERVAL_MS = 500
-const BUSY_UTILIZATION = 0.6
-
 class Life {
   readonly #program: string
   readonly #args: WorkerArguments
@@ -106,6 +103,7 @@ class Life {
   readonly #log: OpenLog
   readonly #slots: Slots
   readonly #stop = new AbortController()
+  readonly #load = new LoadWatch(() => this.#tell({ kind: 'busy' }))
   readonly #hasMaster = process.channel !== undefined
   #tense: Config | undefined
   #stress: boolean
@@ -114,7 +112,6 @@ class Life {
   #full = false
   #idleTimer: NodeJS.Timeout | undefined
   #idleMs = 0
-  #loadTimer: NodeJS.Timeout | undefined
 
   constructor(program: string, args: WorkerArguments) {
     this.#program = program
@@ -230,22 +227,8 @@ class Life {
     if (process.connected) process.send?.(message)
   }
 
-  /** Tells master when this process has no time left for more clients: another one may share them. */
-  #measureLoad(): void {
-    if (this.#loadTimer !== undefined) return
-    let before = performance.eventLoopUtilization()
-    this.#loadTimer = setInterval(() => {
-      const { utilization } = performance.eventLoopUtilization(before)
-      before = performance.eventLoopUtilization()
-      if (utilization > BUSY_UTILIZATION) this.#tell({ kind: 'busy' })
-      if (this.#slots.used > 0) return
-      clearInterval(this.#loadTimer)
-      this.#loadTimer = undefined
-    }, LOAD_INTERVAL_MS)
-  }
-
   #used(): void {
-    this.#measureLoad()
+    this.#load.measure(() => this.#slots.used > 0)
     if (this.#clients++ === 0) this.#tell({ kind: 'used' })
     const perProcess = this.#calm.int('max_use')
     const most = perProcess * (this.#slots.limit > 0 ? this.#slots.limit : DEFAULT_PROCESSES)
