@@ -1,7 +1,7 @@
 /** master with real processes: reload, throttling, stop, locks, and its own sudden death. See src/master. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -99,8 +99,9 @@ test('an entry with an unknown command is refused with its line; the others run'
   client.socket.destroy()
 })
 
-test('a bad master.cf starts nothing: exit status 1, and what is wrong in which line', async () => {
+test('a bad master.cf starts nothing: exit status 1, and what is wrong in which line', async (t) => {
   const folder = instanceFolder('# nothing\nsmtp inet x - n - - echo\n')
+  t.after(() => rmSync(folder, { recursive: true }))
   const child = spawnMaster(folder)
   await output(child)
   assert.equal(child.exitCode, 1)
@@ -156,8 +157,9 @@ test('after kill -9 of master its workers finish their clients, and a new master
   fresh.socket.destroy()
 })
 
-test('master -w returns when the mail system works, and 1 when it does not start', async () => {
+test('master -w returns when the mail system works, and 1 when it does not start', async (t) => {
   const folder = instanceFolder('echo unix - - n - - echo\n')
+  t.after(() => rmSync(folder, { recursive: true }))
   const waiting = spawnMaster(folder, ['-w'])
   await output(waiting)
   assert.equal(waiting.exitCode, 0)
@@ -168,5 +170,4 @@ test('master -w returns when the mail system works, and 1 when it does not start
   assert.equal(second.exitCode, 1)
   process.kill(pid, 'SIGTERM')
   await until(() => runningMaster(join(folder, 'queue')) === undefined, () => 'for master to end')
-  writeFileSync(join(folder, 'done'), '')
 })
