@@ -122,7 +122,7 @@ class EnvelopeReader {
     draft.attributes.set(name, value)
   }
 
-  /** Records that are neither recipients nor plain attributes. Where two are against the rules, the comment says which counts. */
+  /** Records that are neither recipients nor plain attributes. Of two that are alike, a comment says which counts. */
   #other(type: number, text: string): void {
     const draft = this.#draft
     switch (type) {

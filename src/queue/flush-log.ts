@@ -21,7 +21,7 @@ const ALL_MODES = 0o7777
 const UNTHROTTLE_MODE = 0o040
 /** Ids that are looked at for repetition; later ones may be served twice. */
 const REMEMBERED_IDS_MAX = 10_000
-const DAY_MS = 24 * 3600 * 1000
+const DAY_SECONDS = 24 * 3600
 
 /** Name of a destination's list: no character of it can lead out of the directory. */
 export function listName(site: string): string {
@@ -145,5 +145,6 @@ export function refreshLists(spool: Spool, { refreshSeconds, purgeSeconds }: Ref
 
 function removeEmpty(path: string, purgeSeconds: number): void {
   files.unlink(path)
-  if (log.verbose) log.info(`unlink ${path}, empty and unchanged for ${Math.floor((purgeSeconds * 1000) / DAY_MS)} days`)
+  const days = Math.floor(purgeSeconds / DAY_SECONDS)
+  if (log.verbose) log.info(`unlink ${path}, empty and unchanged for ${days} days`)
 }

@@ -120,7 +120,7 @@ class MessageLister {
     yield* this.#logged('bounce')
     let original: string | undefined
     for (let type = this.#read(); type !== 0; type = this.#read()) {
-      if (type === RECORD.originalRecipient) original = this.#reader.text() === '' ? EMPTY_ORIGINAL : this.#address(this.#reader.text())
+      if (type === RECORD.originalRecipient) original = this.#original(this.#reader.text())
       else if (type === RECORD.recipient) {
         const address = this.#address(this.#reader.text())
         if (!this.#shown.has(address)) yield { original: original ?? address, address, logClass: '', reason: '' }
@@ -178,6 +178,10 @@ class MessageLister {
     log.warning(`${this.#id}: ${problem} address: ${address} -- skipping remainder of this file`)
     this.#reader.close()
     return undefined
+  }
+
+  #original(internal: string): string {
+    return internal === '' ? EMPTY_ORIGINAL : this.#address(internal)
   }
 
   #address(internal: string): string {

@@ -66,7 +66,9 @@ export function formatStatus(record: StatusRecord, compatible: boolean): string 
 }
 
 function safeRecord(record: StatusRecord): StatusRecord {
-  const entries = Object.entries(record).map(([key, value]) => [key, typeof value === 'string' ? printable(value) : value])
+  const entries = Object.entries(record).map(([key, value]) => {
+    return [key, typeof value === 'string' ? printable(value) : value] as const
+  })
   return { ...record, ...Object.fromEntries(entries) }
 }
 

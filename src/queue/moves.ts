@@ -72,7 +72,7 @@ export const MOVES = [
     crash: 'in active without recipients to serve: removed after the next start',
   },
   {
-    from: 'deferred', to: 'incoming', by: 'flush', when: 'a destination or a message is flushed; stamped with now before',
+    from: 'deferred', to: 'incoming', by: 'flush', when: 'a destination or a message is flushed; stamped with now',
     crash: 'in deferred, due now: qmgr takes it up with its next scan',
   },
   {

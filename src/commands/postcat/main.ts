@@ -9,7 +9,7 @@
  */
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { fatal, parseOrUsage, runCommand, type CommandLine } from '#commands/getopt.ts'
-import { loadConfigOrExit } from '#commands/load.ts'
+import { loadTrustedConfig } from '#commands/setgid.ts'
 import { processConsole, type Console } from '#commands/console.ts'
 import { isQueueId, openSpool, pathIn, relativePath, type QueueName, type Spool } from '#queue/spool.ts'
 import { errnoText, isErrno } from '#system/errno.ts'
@@ -100,7 +100,7 @@ function run({ options: typed, operands }: CommandLine, console: Console): void 
     for (const file of operands) showFile(file, file, options, console)
     return
   }
-  const spool = openSpool(loadConfigOrExit(PROGRAM, letters.get('c')))
+  const spool = openSpool(loadTrustedConfig(PROGRAM, letters.get('c')))
   for (const id of operands) showQueued(spool, id, options, console)
 }
 

@@ -147,7 +147,7 @@ export class FileListing {
     return true
   }
 
-  /** Goes on after the content, if its size is known. `false`: it has to be read. Never goes back: that could not end. */
+  /** Goes on after the content, if its size is known. `false`: it has to be read. Going back might never end. */
   #skipContent(): boolean {
     const end = this.#dataOffset + this.#contentSize
     if (this.#contentSize <= 0 || this.#dataOffset <= 0 || end < this.#reader.next) return false

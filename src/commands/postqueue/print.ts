@@ -21,10 +21,16 @@ type Layout = {
 }
 
 const SHORT_LAYOUT: Layout = {
-  id: 11, size: 7, time: 20, titles: ['-Queue ID-', '--Size--', '----Arrival Time----', '-Sender/Recipient-------'],
+  id: 11,
+  size: 7,
+  time: 20,
+  titles: ['-Queue ID-', '--Size--', '----Arrival Time----', '-Sender/Recipient-------'],
 }
 const LONG_LAYOUT: Layout = {
-  id: 17, size: 8, time: 19, titles: ['----Queue ID-----', '--Size--', '---Arrival Time----', '--Sender/Recipient------'],
+  id: 17,
+  size: 8,
+  time: 19,
+  titles: ['----Queue ID-----', '--Size--', '---Arrival Time----', '--Sender/Recipient------'],
 }
 /** Column in which a reason ends, without its parentheses. */
 const REASON_END = 76

@@ -5,7 +5,7 @@
  */
 import { CommandExit, fatal, parseOrUsage, type CommandLine } from '#commands/getopt.ts'
 import { processConsole, type Console } from '#commands/console.ts'
-import { loadConfigOrExit } from '#commands/load.ts'
+import { cleanEnvironment, loadTrustedConfig } from '#commands/setgid.ts'
 import type { Config } from '#config/config.ts'
 import { isQueueId } from '#queue/spool.ts'
 import { FLUSH_STATUS, FlushClient, type FlushStatus } from '#service/flush-client.ts'
@@ -51,8 +51,10 @@ function modeOf({ options, operands }: CommandLine): Mode {
   return mode
 }
 
+type UserList = 'authorized_mailq_users' | 'authorized_flush_users'
+
 /** Whether the user of this process is on the list. root and the owner of the queue always are. */
-async function refuseUnlisted(config: Config, parameter: 'authorized_mailq_users' | 'authorized_flush_users', action: string): Promise<void> {
+async function refuseUnlisted(config: Config, parameter: UserList, action: string): Promise<void> {
   const uid = process.getuid?.() ?? 0
   if (uid === 0 || uid === getpwnam(config.str('mail_owner'))?.uid) return
   const name = getpwuid(uid)?.name ?? 'unknown'
@@ -81,7 +83,8 @@ function collected(console: Console): { write: (text: string) => void; flush: ()
 async function showQueue(config: Config, json: boolean, console: Console): Promise<void> {
   await refuseUnlisted(config, 'authorized_mailq_users', 'view the mail queue')
   const output = collected(console)
-  const printer = json ? new JsonPrinter(output.write) : new TablePrinter(output.write, config.bool('enable_long_queue_ids'))
+  const longIds = config.bool('enable_long_queue_ids')
+  const printer = json ? new JsonPrinter(output.write) : new TablePrinter(output.write, longIds)
   try {
     await fillListing(config, printer)
     printer.finish()
@@ -172,7 +175,8 @@ export async function postqueue(argv: readonly string[], console: Console = proc
   const line = parseOrUsage(PROGRAM, 'c:fi:jps:v', argv, { usage: USAGE, exitCode: POSTQUEUE_FAILED })
   const mode = modeOf(line)
   const directory = line.options.findLast(([letter]) => letter === 'c')?.[1]
-  const config = loadConfigOrExit(PROGRAM, directory, POSTQUEUE_FAILED)
+  const config = loadTrustedConfig(PROGRAM, directory, POSTQUEUE_FAILED)
+  cleanEnvironment(config)
   const verbose = line.options.some(([letter]) => letter === 'v')
   setLog(openProgramLog(config, { program: PROGRAM, verbose, stderr: PROGRAM }))
   enterQueue(config)

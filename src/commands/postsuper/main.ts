@@ -11,7 +11,7 @@
 import { createInterface } from 'node:readline'
 import { setImmediate as turn } from 'node:timers/promises'
 import { CommandExit, fatal, parseOrUsage, runCommand, type TypedOption } from '#commands/getopt.ts'
-import { loadConfigOrExit } from '#commands/load.ts'
+import { loadTrustedConfig } from '#commands/setgid.ts'
 import { becomeOwner } from '#commands/queue-owner.ts'
 import type { Config } from '#config/config.ts'
 import { QueueMaintenance, type MassActions } from '#queue/maintain-all.ts'
@@ -37,6 +37,14 @@ const INCOMPLETE = 'OPERATION INCOMPLETE -- RERUN COMMAND TO FIX THE QUEUE FIRST
 /** Files treated until signals are looked at. */
 const FILES_PER_TURN = 100
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
+
+/** One run of the command. */
+type Task = {
+  readonly spool: Spool
+  readonly queues: readonly SpoolName[]
+  readonly options: readonly TypedOption[]
+  readonly tally: Tally
+}
 
 function isQueue(name: string): name is SpoolName {
   return QUEUES.some((queue) => queue === name)
@@ -85,7 +93,7 @@ function interruptible(): { pause: () => Promise<void>; done: () => void; signal
   }
 }
 
-async function maintain(spool: Spool, queues: readonly SpoolName[], options: readonly TypedOption[], tally: Tally): Promise<void> {
+async function maintain({ spool, queues, options, tally }: Task): Promise<void> {
   const { maintenance, wildcards } = massActions(options)
   if (asksFor(maintenance) || asksFor(wildcards)) refuseHashedMaildrop(spool, queues)
   const interrupts = interruptible()
@@ -129,7 +137,7 @@ async function* idsOf(value: string): AsyncGenerator<string> {
 }
 
 /** Treats the ids, in the order of the command line. */
-async function treatIds(spool: Spool, queues: readonly SpoolName[], options: readonly TypedOption[], tally: Tally): Promise<void> {
+async function treatIds({ spool, queues, options, tally }: Task): Promise<void> {
   const actions = new MessageActions(spool, queues, tally)
   for (const [letter, value] of options) {
     if (!'defhHr'.includes(letter) || value === undefined || value === WILDCARD) continue
@@ -182,7 +190,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const { options, operands } = parseOrUsage(PROGRAM, 'c:d:e:f:h:H:pr:sSv', argv, { usage: USAGE, exitCode: 1 })
   const directory = options.findLast(([letter]) => letter === 'c')?.[1]
   if (directory !== undefined && !directory.startsWith('/')) fatal(PROGRAM, '-c requires absolute pathname')
-  const config = loadConfigOrExit(PROGRAM, directory)
+  const config = loadTrustedConfig(PROGRAM, directory)
   const verbose = options.some(([letter]) => letter === 'v')
   setLog(openProgramLog(config, { program: PROGRAM, verbose, stderr: PROGRAM }))
   enterQueue(config)
@@ -191,8 +199,9 @@ export async function main(argv: readonly string[]): Promise<number> {
   // Paths in messages are relative, as in all of Postfix.
   const spool = openSpool(config, '.')
   const tally = emptyTally()
-  await maintain(spool, queues, options, tally)
-  await treatIds(spool, queues, options, tally)
+  const task = { spool, queues, options, tally }
+  await maintain(task)
+  await treatIds(task)
   summarize(tally, options)
   log.flush()
   return 0

@@ -23,6 +23,9 @@ const DEFAULT_QUEUES = ['incoming', 'active']
 const DEFAULTS = { buckets: 10, minutes: 5, width: 80, parentsMin: 5, batch: 1000, top: 20 } as const
 const CLEAR_SCREEN = '\u001b[H\u001b[2J'
 
+/** Options as typed; those without a value have none. */
+type Letters = ReadonlyMap<string, string | undefined>
+/** Results in between: after so many messages, of so many lines; 0: none, all. */
 type Batch = { readonly messages: number; readonly lines: number }
 
 function usage(problem: string | undefined): never {
@@ -41,12 +44,12 @@ function parse(argv: readonly string[]): CommandLine {
 }
 
 /** The number of an option, when it is one above the minimum. */
-function numberOption(letters: ReadonlyMap<string, string | undefined>, letter: string, fallback: number, minimum = 0): number {
+function numberOption(letters: Letters, letter: string, fallback: number, minimum = 0): number {
   const value = Number.parseInt(letters.get(letter) ?? '', 10)
   return value > minimum ? value : fallback
 }
 
-function tableOptions(letters: ReadonlyMap<string, string | undefined>): TableOptions {
+function tableOptions(letters: Letters): TableOptions {
   return {
     buckets: numberOption(letters, 'b', DEFAULTS.buckets),
     minutes: numberOption(letters, 't', DEFAULTS.minutes),
@@ -58,9 +61,12 @@ function tableOptions(letters: ReadonlyMap<string, string | undefined>): TableOp
 }
 
 /** On a terminal results are shown while the queue is read, and only the first lines of them. */
-function batchOf(letters: ReadonlyMap<string, string | undefined>): Batch {
+function batchOf(letters: Letters): Batch {
   if (!process.stdout.isTTY) return { messages: 0, lines: 0 }
-  return { messages: numberOption(letters, 'N', DEFAULTS.batch, -1), lines: numberOption(letters, 'n', DEFAULTS.top, -1) }
+  return {
+    messages: numberOption(letters, 'N', DEFAULTS.batch, -1),
+    lines: numberOption(letters, 'n', DEFAULTS.top, -1),
+  }
 }
 
 function queueDirectory(directory: string | undefined): string {

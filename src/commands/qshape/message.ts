@@ -18,7 +18,7 @@ const MODE_MASK = 0o733
 const MODE = 0o700
 /** Lengths of more than three bytes are taken for damage. */
 const PAYLOAD_BYTES_MAX = 2 ** 21 - 1
-const READ_BYTES = 4096
+const READER_OPTIONS = { readBytes: 4096, payloadBytesMax: PAYLOAD_BYTES_MAX, skipPadding: false } as const
 
 /** Reads the shape of one file; `undefined`: it does not count. */
 export function readShape(path: string, name: string): MessageShape | undefined {
@@ -28,7 +28,7 @@ export function readShape(path: string, name: string): MessageShape | undefined 
   const fd = openOrLeave(path)
   if (fd === undefined) return undefined
   try {
-    using reader = new RecordReader(fd, 0, { readBytes: READ_BYTES, payloadBytesMax: PAYLOAD_BYTES_MAX, skipPadding: false })
+    using reader = new RecordReader(fd, 0, READER_OPTIONS)
     return shapeOf(reader, Math.floor(facts.mtimeMs / 1000))
   } catch (error) {
     if (error instanceof QueueFileError) return undefined
@@ -51,8 +51,10 @@ function byteText(reader: RecordReader): string {
   return Buffer.from(reader.data).toString('latin1')
 }
 
+type Start = { readonly time: number; readonly sender?: string; readonly contentSize?: number }
+
 /** The records before the envelope proper: size and time, or what maildrop held long ago. */
-function readStart(reader: RecordReader, modified: number): { time: number; sender?: string; contentSize?: number } | undefined {
+function readStart(reader: RecordReader, modified: number): Start | undefined {
   const first = reader.read()
   if (first === RECORD.size) {
     const size = /^\s*(\d+)\s+\d+\s+\d+/.exec(reader.text())?.[1]
@@ -73,7 +75,9 @@ function shapeOf(reader: RecordReader, modified: number): MessageShape | undefin
     if (type === 0) return undefined
     if (type === RECORD.recipient) recipients.push(byteText(reader))
     else if (type === RECORD.sender) sender = byteText(reader)
-    else if (type === RECORD.message && (sender === undefined || !skipContent(reader, start.contentSize))) return undefined
+    else if (type === RECORD.message) {
+      if (sender === undefined || !skipContent(reader, start.contentSize)) return undefined
+    }
   }
   return sender === undefined || recipients.length === 0 ? undefined : { time: start.time, sender, recipients }
 }
