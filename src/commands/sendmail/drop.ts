@@ -12,6 +12,7 @@ import { programCommand } from '#commands/programs.ts'
 import type { Config } from '#config/config.ts'
 import { appendRecord } from '#queue/record.ts'
 import { attribute, attributeNumber, AttributeDecoder } from '#service/attributes.ts'
+import { errnoText } from '#system/errno.ts'
 import { getpwnam } from '#system/users.ts'
 import { ByteWriter } from '#util/byte-writer.ts'
 import { deferred } from '#util/deferred.ts'
@@ -122,6 +123,6 @@ export class Drop {
   }
 
   #ended(): void {
-    if (this.#lists.length === 0) throw new DropError(this.#failure === undefined ? 'no answer' : String(this.#failure))
+    if (this.#lists.length === 0) throw new DropError(this.#failure === undefined ? 'no answer' : errnoText(this.#failure))
   }
 }

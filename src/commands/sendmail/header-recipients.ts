@@ -32,6 +32,8 @@ export class HeaderRecipients {
   readonly #recipients: string[] = []
   readonly #resent: string[] = []
   #hasResent = false
+  /** Whether the last line that did not go through the parser was complete. */
+  #bypassComplete = true
 
   constructor(options: HeaderRecipientsOptions) {
     this.#options = options
@@ -45,6 +47,7 @@ export class HeaderRecipients {
   /** Takes a line without its end, or with `complete` false a piece of one. */
   line(bytes: Uint8Array, complete: boolean): void {
     if (this.#parser.onlyBody) {
+      this.#bypassComplete = complete
       this.#options.record(complete ? RECORD.text : RECORD.textPart, bytes)
       return
     }
@@ -54,6 +57,8 @@ export class HeaderRecipients {
 
   /** Ends the message. @returns Recipients in internal form. */
   end(): readonly string[] {
+    // The last line gets an end.
+    if (!this.#bypassComplete) this.#parser.line(new Uint8Array(0), true)
     this.#parser.end()
     this.#check()
     return this.#hasResent ? this.#resent : this.#recipients

@@ -51,8 +51,8 @@ export type SendmailOptions = {
 export type Complaints = { readonly warn: (text: string) => void; readonly fatal: (text: string) => never }
 
 const SPEC = 'A:B:C:F:GIL:N:O:R:UV:X:b:ce:f:h:imno:p:r:q:tvx'
-/** A time that `-q` alone can be given without a change of meaning: flush once. */
-const FLUSH_ONCE = '-q0'
+/** What stands for `-q` alone, which getopt cannot read. */
+const FLUSH_VALUE = '\u0001'
 const ENVELOPE_ID_LENGTH_MAX = 100
 const MODES: Readonly<Record<string, Mode>> = {
   d: 'daemon', l: 'daemon', h: 'nothing', H: 'nothing', i: 'aliases', m: 'submit', p: 'list', s: 'dialog',
@@ -87,7 +87,8 @@ function parse(name: string, argv: readonly string[]): CommandLine {
     return parseCommandLine(name, SPEC, argv)
   } catch (error) {
     if (!(error instanceof GetoptError)) throw error
-    process.stderr.write(`${error.message}\n`)
+    // Postfix reads the command line twice, and says so.
+    process.stderr.write(`${error.message}\n${error.message}\n`)
     return fatal(name, `usage: ${name} [options]`, SENDMAIL_FAILED)
   }
 }
@@ -109,7 +110,7 @@ function regularArguments(argv: readonly string[], { warn }: Complaints): string
     if (!word.startsWith('-') || word === '-' || word === '--') return [...words, ...argv.slice(i)]
     const next = argv[i + 1]
     if (word === '-q') {
-      words.push(FLUSH_ONCE)
+      words.push(`-q${FLUSH_VALUE}`)
       continue
     }
     if (word === '-V' && next?.length === 2) {
@@ -132,6 +133,8 @@ class OptionReader {
   readonly options: SendmailOptions
   readonly #warn: (text: string) => void
   readonly #fatal: (text: string) => never
+  /** `-q5m`: the queue manager has its own interval, and so nothing is done. */
+  #interval = false
 
   constructor(mode: Mode, { warn, fatal: fail }: Complaints) {
     this.#warn = warn
@@ -173,6 +176,8 @@ class OptionReader {
 
   /** What does not go together. */
   check(): void {
+    if (this.#interval && this.options.mode !== 'daemon') this.options.mode = 'nothing'
+    if (this.options.mode === 'nothing') return
     const { mode, site, queueId, fromHeaders, verify, notify, returnFlags, verbose } = this.options
     const submits = mode === 'submit'
     if (site !== undefined && !submits) this.#fatal('-qR can be used only in delivery mode')
@@ -193,6 +198,9 @@ class OptionReader {
   }
 
   #notify(value: string): void {
+    for (const word of value.split(',')) {
+      if (parseNotify(word) === undefined) this.#warn(`unknown DSN NOTIFY command value "${word}" in "${value}"`)
+    }
     this.options.notify = parseNotify(value) ?? 0
     if (this.options.notify === 0) this.#warn(`bad -N option value: '${value}' -- ignored`)
   }
@@ -234,9 +242,11 @@ class OptionReader {
   }
 
   #queue(value: string): void {
-    if (/^[0-9]/.test(value)) {
+    if (value === FLUSH_VALUE) {
       if (this.options.mode === 'daemon') this.#warn('ignoring -q option in daemon mode')
       else this.options.mode = 'flush'
+    } else if (/^[0-9]/.test(value)) {
+      this.#interval = true
     } else if (value.startsWith('R')) {
       if (value.length === 1) this.#fatal('specify: -qRsitename')
       this.options.site = value.slice(1)

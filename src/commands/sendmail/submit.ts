@@ -5,6 +5,7 @@
  * @module
  */
 import type { Readable } from 'node:stream'
+import { CommandExit } from '#commands/getopt.ts'
 import { STATUS, statusDetail } from '#cleanup/status.ts'
 import type { Config } from '#config/config.ts'
 import { internalAddress } from '#mail/address.ts'
@@ -119,14 +120,16 @@ class Submission {
     if (returnFlags !== 0) drop.record(RECORD.attribute, `ret_flags=${returnFlags}`)
     drop.record(RECORD.attribute, `rewrite_context=${context}`)
     const fullName = this.#options.fullName ?? fullNameOf(this.#user)
-    if (fullName !== '') drop.record(RECORD.fullName, fullName)
+    if (fullName !== undefined) drop.record(RECORD.fullName, fullName)
     drop.record(RECORD.sender, this.#sender)
     if (verp !== undefined && this.#sender === '') this.#fail('-V option requires non-null sender address')
     if (encoding !== undefined) drop.record(RECORD.attribute, `encoding=${encoding}`)
     if (this.#traceFlags() !== 0) drop.record(RECORD.attribute, `trace_flags=${this.#traceFlags()}`)
     if (verp !== undefined) drop.record(RECORD.verp, verp)
     for (const text of recipients) {
-      for (const address of addressesOf(text)) this.#recipient(drop, internalAddress(address))
+      const addresses = addressesOf(text).map(internalAddress)
+      // No address at all stands for the null one, so that the sender hears of it.
+      for (const address of addresses.length > 0 ? addresses : ['']) this.#recipient(drop, address)
     }
   }
 
@@ -211,6 +214,7 @@ class Submission {
         if (wait !== undefined) await wait
       }
     } catch (error) {
+      if (error instanceof CommandExit) throw error
       this.#fail(`error reading input: ${errnoText(error)}`)
     }
     lines.end()
@@ -232,10 +236,10 @@ function statusText(status: number): string {
 }
 
 /** The full name of a user: the environment's NAME, or the first field of the account's comment. */
-function fullNameOf(user: User | undefined): string {
+function fullNameOf(user: User | undefined): string | undefined {
   const given = process.env['NAME']
   if (given !== undefined) return given
-  if (user === undefined) return ''
+  if (user === undefined) return undefined
   const [name = ''] = user.gecos.split(/[,;%]/)
   // An old shorthand: & stands for the login name, with a capital.
   return name.replaceAll('&', () => user.name.charAt(0).toUpperCase() + user.name.slice(1))
