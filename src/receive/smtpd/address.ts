@@ -5,6 +5,7 @@
  * without brackets, are taken too, unless strict_rfc821_envelopes.
  */
 import { addressText, parseAddressList } from '#mail/address-list.ts'
+import type { Token } from '#mail/address-tokens.ts'
 import { internalAddress } from '#mail/address.ts'
 import { printable } from '#util/printable.ts'
 import type { Session } from './session.ts'
@@ -29,8 +30,7 @@ export function* extractAddress(session: Session, text: string, rules: AddressRu
   const sender = session.transaction.sender ?? ''
   const possible = address !== undefined && (address === ''
     ? rules.allowEmpty
-    : !(rules.strict && address.startsWith('@'))
-      && (yield* wait(session.ports.access.isPossibleAddress(sender, address, rules.smtputf8))))
+    : yield* wait(session.ports.access.isPossibleAddress(sender, address, rules.smtputf8)))
   if (possible) return address
   session.ports.log.warning(`Illegal address syntax from ${session.clientLabel} in ${session.where} command: ${printable(text)}`)
   return undefined
@@ -44,5 +44,15 @@ export function addressOf(text: string, strict: boolean): string | undefined {
   const others = nodes.some((node) => node.kind !== 'address' && !(node.kind === 'operator' && '<>'.includes(node.text)))
   if (addresses.length > 1 || (strict && (others || !text.startsWith('<')))) return undefined
   const [only] = addresses
-  return only === undefined ? '' : internalAddress(addressText(only))
+  if (only === undefined) return ''
+  return hasLooseWords(only.tokens) ? undefined : internalAddress(addressText(only))
+}
+
+/** Two words with nothing between them: a mailbox name with a blank has to be in quotes. */
+function hasLooseWords(tokens: readonly Token[]): boolean {
+  return tokens.some((token, i) => isWord(token) && isWord(tokens[i + 1]))
+}
+
+function isWord(token: Token | undefined): boolean {
+  return token !== undefined && token.kind !== 'operator' && token.kind !== 'comment'
 }

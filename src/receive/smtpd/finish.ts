@@ -30,6 +30,7 @@ export function* finishMessage(session: Session): Work<Outcome> {
 
 function* conclude(session: Session, message: Message): Work<Outcome> {
   const { settings, decoder } = session
+  if (decoder?.bareNewlines === true && settings.bareNewline.note) session.bareNewlineNoted = true
   if (decoder?.bareNewlines === true && settings.bareNewline.action === 'reject' && !session.bareNewlinesExcluded) {
     message.cancel()
     session.logAction('reject', 'END-OF-MESSAGE', 'bare <LF> received', { recipient: onlyRecipient(session) })

@@ -3,21 +3,28 @@
  *
  * Source: RFC 5321 §4.1.1.1; postconf(5) smtpd_discard_ehlo_keywords.
  */
-import { asciiLower } from '#util/ascii.ts'
+import { asciiLower, asciiUpper } from '#util/ascii.ts'
 import { splitAtChars } from '#util/split.ts'
 
-/** Keywords that can be discarded. `silent-discard` is only a word of the list. */
-const DISCARDABLE: ReadonlySet<string> = new Set([
-  'pipelining', 'size', 'vrfy', 'etrn', 'starttls', 'auth', 'verp', 'xclient', 'xforward', 'enhancedstatuscodes',
-  '8bitmime', 'dsn', 'smtputf8', 'chunking', 'requiretls', 'silent-discard',
-])
+/** Keywords that can be discarded, in the order of log lines. `silent-discard` is only a word of the list. */
+const DISCARDABLE: readonly string[] = [
+  '8bitmime', 'auth', 'etrn', 'pipelining', 'size', 'verp', 'vrfy', 'xclient', 'xforward', 'starttls',
+  'enhancedstatuscodes', 'dsn', 'smtputf8', 'chunking', 'requiretls',
+]
+const SILENT = 'silent-discard'
 
 /** Keywords, in lower case, that are not offered. */
 export type KeywordMask = ReadonlySet<string>
 
 /** Reads smtpd_discard_ehlo_keywords; words that name nothing are left out. */
 export function discardMask(text: string): KeywordMask {
-  return new Set(splitAtChars(text).map(asciiLower).filter((word) => DISCARDABLE.has(word)))
+  return new Set(splitAtChars(text).map(asciiLower).filter((word) => word === SILENT || DISCARDABLE.includes(word)))
+}
+
+/** What the log says about discarded keywords; undefined when there are none, or nothing is to be said. */
+export function discardedNames(mask: KeywordMask): string | undefined {
+  if (mask.size === 0 || mask.has(SILENT)) return undefined
+  return DISCARDABLE.filter((word) => mask.has(word)).map(asciiUpper).join(', ')
 }
 
 /** What decides on the keywords of one EHLO reply. */

@@ -165,7 +165,7 @@ export class Machine {
   }
 
   #noCommand(text: string): Outcome {
-    const shown = printable(text).slice(0, LOGGED_COMMAND_CHARACTERS_MAX)
+    const shown = escapeInput(Buffer.from(text).subarray(0, LOGGED_COMMAND_CHARACTERS_MAX))
     this.session.ports.log.warning(`non-SMTP command from ${this.session.clientLabel}: ${shown}`)
     return refuse('221 2.7.0 Error: I can break rules, too. Goodbye.', 'close')
   }

@@ -83,7 +83,8 @@ function requireTls(session: Session, read: MailOptions, value: string | undefin
 function auth(_session: Session, read: MailOptions, value: string | undefined): string | undefined {
   if (value === undefined) return UNKNOWN
   if (read.authSender !== undefined) return '503 5.5.4 Error: multiple AUTH= options'
-  read.authSender = printable(value)
+  // RFC 4954 §5: `<>` says that nobody knows.
+  read.authSender = value === '<>' ? '' : printable(value)
   return undefined
 }
 

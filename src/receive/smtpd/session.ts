@@ -192,7 +192,6 @@ export class Session {
   #saslFacts(): SessionFacts['sasl'] {
     const { saslMethod, saslUsername, transaction: { authSender } } = this
     return {
-      active: this.saslActive,
       ...(saslMethod !== undefined && { method: saslMethod }),
       ...(saslUsername !== undefined && { username: saslUsername }),
       ...(authSender !== undefined && { sender: authSender }),

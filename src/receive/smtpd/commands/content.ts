@@ -107,7 +107,7 @@ function* takeChunk(session: Session): Work<Outcome> {
 /** The chunk is read and thrown away, then `refusal` is the reply. */
 function skipChunk(session: Session, refusal: Outcome): Outcome {
   const { settings, transaction, ports, chunkSize } = session
-  if (session.inTransaction) transaction.bdat = 'failed'
+  transaction.bdat = 'failed'
   if (refusal.next === 'close') return refusal
   // More than any message may have: the client would be busy for long without sense.
   if (settings.messageBytesMax > 0 && chunkSize > settings.messageBytesMax) {

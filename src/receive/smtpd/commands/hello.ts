@@ -3,7 +3,7 @@
  *
  * Source: RFC 5321 §4.1.1.1; RFC 1869.
  */
-import { discardMask, ehloReply } from '#receive/smtpd/keywords.ts'
+import { discardedNames, discardMask, ehloReply } from '#receive/smtpd/keywords.ts'
 import { applyResult } from '#receive/smtpd/decisions.ts'
 import { accept, refuse, type Outcome, type Session } from '#receive/smtpd/session.ts'
 import { neuter } from '#receive/smtpd/text.ts'
@@ -45,6 +45,8 @@ function* introduce(session: Session, name: string, verb: 'HELO' | 'EHLO'): Work
 function* findKeywords(session: Session): Work<void> {
   const words = yield* wait(session.ports.discardedKeywords(session.client.address))
   session.discarded = words === undefined ? session.settings.discardKeywords : discardMask(words)
+  const names = discardedNames(session.discarded)
+  if (names !== undefined) session.ports.log.info(`discarding EHLO keywords: ${names}`)
 }
 
 function offer(session: Session): string {

@@ -86,7 +86,7 @@ function enter(session: Session, sender: string, read: MailOptions): void {
   transaction.envelopeId = read.envelopeId
   transaction.returnFlags = read.returnFlags ?? 0
   transaction.verp = read.verp
-  transaction.authSender = read.authSender
+  transaction.authSender = read.authSender === '' ? undefined : read.authSender
   transaction.arrival = ports.now()
   const milliseconds = transaction.arrival.getTime()
   const hex = (n: number): string => Math.trunc(n).toString(16)

@@ -89,7 +89,7 @@ function readNotify(session: Session, options: Options, value: string): string |
 
 function warnNotify(session: Session, value: string): void {
   const known = new Set(['NEVER', 'SUCCESS', 'FAILURE', 'DELAY'])
-  const unknown = value.split(',').find((word) => !known.has(asciiUpper(word)))
+  const unknown = value.split(',').find((word) => word !== '' && !known.has(asciiUpper(word)))
   if (unknown === undefined) return
   session.ports.log.warning(`unknown DSN NOTIFY command value "${unknown}" in "${value}"`)
 }
