@@ -176,7 +176,8 @@ export class Evaluation {
     // A deferral is pending: this permission will not hold.
     if (this.state.deferIfPermit.active || this.tables.logPermit.empty) return 'ok'
     const logged = await this.tables.logPermit.match(action)
-    const from = table === undefined ? '' : ` from ${table}`
+    // Postfix prints the blank also when nothing follows it; log readers see the same line.
+    const from = table === undefined ? ' ' : ` from ${table}`
     if (logged === true) this.logAction('permit', `action=${action} for ${list.about}=${list.name}${from}`)
     return 'ok'
   }

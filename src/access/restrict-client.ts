@@ -39,9 +39,9 @@ async function permitByCertificate(call: Call, all: boolean): Promise<Status> {
   return result === 'ok' ? permitClient(call) : 'dunno'
 }
 
-/** Whether the client has logged in, other than as anybody. */
+/** Whether the client has logged in, or an XCLIENT proxy says so; to log in as anybody does not count. */
 export function isLoggedIn({ facts: { sasl } }: Evaluation): boolean {
-  return sasl.active && sasl.method !== undefined && !equalsIgnoreCase(sasl.method, 'anonymous')
+  return sasl.method !== undefined && !equalsIgnoreCase(sasl.method, 'anonymous')
 }
 
 /** Rejects what is on a list; a list that cannot be asked counts as empty, with a warning. */

@@ -24,12 +24,12 @@ export type ReplyClass = (typeof REPLY_CLASS)[keyof typeof REPLY_CLASS]
 
 /** Detail of x.1.y to the code for a sender and for a recipient. */
 const DETAILS: ReadonlyMap<string, readonly [sender: string, recipient: string]> = new Map([
-  ['1', ['4.1.0', '4.1.1']],
+  ['1', ['4.1.7', '4.1.1']],
   ['2', ['4.1.8', '4.1.2']],
   ['3', ['4.1.7', '4.1.3']],
-  ['4', ['4.1.0', '4.1.4']],
+  ['4', ['4.1.7', '4.1.4']],
   ['5', ['4.1.0', '4.1.5']],
-  ['6', ['4.1.0', '4.1.6']],
+  ['6', ['4.1.7', '4.1.6']],
   ['7', ['4.1.7', '4.1.3']],
   ['8', ['4.1.8', '4.1.2']],
 ])

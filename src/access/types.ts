@@ -53,10 +53,9 @@ export type TlsFacts = {
   readonly certificate?: CertificateFacts
 }
 
-/** The login of the session; texts are there after a successful AUTH. */
+/** The login of the session; absent before a successful AUTH. */
 export type SaslFacts = {
-  /** Logins are offered in this session (smtpd_sasl_auth_enable, and encryption where it is asked for). */
-  readonly active: boolean
+  /** As AUTH named it, or `XCLIENT` when a proxy did the login. */
   readonly method?: string
   readonly username?: string
   /** AUTH= of the MAIL command. */

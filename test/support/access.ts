@@ -26,7 +26,7 @@ export function factsOf(changes: Partial<SessionFacts> = {}): SessionFacts {
     actualSizeBytes: 0,
     instance: '1.2.3',
     smtputf8: false,
-    sasl: { active: false },
+    sasl: {},
     illegalPipelining: false,
     proxyFilter: false,
     ...changes,

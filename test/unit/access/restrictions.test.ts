@@ -120,6 +120,9 @@ test('restrictions reject with the codes and words of Postfix', async () => {
   }
 })
 
+const unknown = (address: string, table: string): string =>
+  `550 5.1.1 <${address}>: Recipient address rejected: User unknown in ${table} table`
+
 test('reject_unlisted_recipient and _sender know the users of each address class', async () => {
   const values = {
     virtual_alias_domains: 'alias.example', virtual_mailbox_domains: 'virtual.example', relay_domains: 'relay.example',
@@ -129,7 +132,6 @@ test('reject_unlisted_recipient and _sender know the users of each address class
     transport_maps: 'inline:{ { gone@relay.example=error:5.1.6 moved away } { later@relay.example=retry:4.2.1 come back } }',
     recipient_delimiter: '+', smtpd_reject_unlisted_sender: 'yes', smtpd_relay_restrictions: 'permit_auth_destination, reject',
   }
-  const unknown = (address: string, table: string): string => `550 5.1.1 <${address}>: Recipient address rejected: User unknown in ${table} table`
   const recipients: readonly (readonly [string, string])[] = [
     ['alice', 'ok'], ['alice+x@example.org', 'ok'], ['bob@example.org', 'ok'], ['carl@example.org', 'ok'],
     ['mallory@example.org', unknown('mallory@example.org', 'local recipient')], ['postmaster@example.org', 'ok'],
@@ -155,8 +157,8 @@ test('reject_sender_login_mismatch compares logins and owners of senders', async
     smtpd_sasl_auth_enable: 'yes', smtpd_sender_login_maps: 'inline:{ {own@example.org=bob, alice} }',
     smtpd_sender_restrictions: 'reject_sender_login_mismatch',
   }
-  const bob = { sasl: { active: true, method: 'PLAIN', username: 'Bob' } }
-  const eve = { sasl: { active: true, method: 'PLAIN', username: 'eve' } }
+  const bob = { sasl: { method: 'PLAIN', username: 'Bob' } }
+  const eve = { sasl: { method: 'PLAIN', username: 'eve' } }
   const cases: readonly (readonly [Partial<SessionFacts>, string])[] = [
     [{ ...bob, sender: 'own@example.org' }, 'ok'],
     [{ ...eve, sender: 'own@example.org' }, '553 5.7.1 <own@example.org>: Sender address rejected: not owned by user eve'],
@@ -174,6 +176,8 @@ test('reject_sender_login_mismatch compares logins and owners of senders', async
     "warning: restriction `reject_unauthenticated_sender_login_mismatch' ignored: no SASL support",
   ])
 })
+
+const sayUndeliverable = (): Promise<VerifyAnswer> => Promise.resolve({ kind: 'undeliverable', reason: 'x' })
 
 test('reject_unverified_recipient follows the verify service', async () => {
   const answers: readonly (readonly [VerifyAnswer, string])[] = [
@@ -194,8 +198,7 @@ test('reject_unverified_recipient follows the verify service', async () => {
     assert.equal(asked, answer.kind === 'pending' ? 3 : 1)
   }
   const hard = { unverified_recipient_reject_code: '550', unverified_recipient_reject_reason: 'unknown here', smtpd_recipient_restrictions: 'reject_unverified_recipient' }
-  const verify = (): Promise<VerifyAnswer> => Promise.resolve({ kind: 'undeliverable', reason: 'x' })
-  assert.equal(replyOf(await checkSite(hard, {}, { tools: { verify } })),
+  assert.equal(replyOf(await checkSite(hard, {}, { tools: { verify: sayUndeliverable } })),
     '550 5.1.1 <user@example.org>: Recipient address rejected: undeliverable address: unknown here')
 })
 
