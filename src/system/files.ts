@@ -59,6 +59,8 @@ export type FileSystem = {
   ftruncate(fd: number, length: number): void
   openDirectory(path: string): DirectoryReader
   fsync(fd: number): Promise<void>
+  /** Like fsync, but only what is needed to read the bytes again. */
+  fdatasync(fd: number): Promise<void>
   /** Bytes that an unprivileged process may still write to the file system of `path`. */
   freeBytes(path: string): Promise<number>
 }
@@ -135,6 +137,12 @@ function fsync(fd: number): Promise<void> {
   })
 }
 
+function fdatasync(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fs.fdatasync(fd, (error) => (error ? reject(error) : resolve()))
+  })
+}
+
 async function freeBytes(path: string): Promise<number> {
   const { bavail, bsize } = await fs.promises.statfs(path)
   return bavail * bsize
@@ -158,6 +166,7 @@ export const nodeFileSystem: FileSystem = {
   ftruncate: (fd, length) => fs.ftruncateSync(fd, length),
   openDirectory,
   fsync,
+  fdatasync,
   freeBytes,
 }
 

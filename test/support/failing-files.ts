@@ -24,7 +24,7 @@ export function failAt(name: keyof FileSystem, code: string, nth = 1): Disposabl
         const count = (counts.get(key) ?? 0) + 1
         counts.set(key, count)
         if (key !== name || count !== nth) return Reflect.apply(call, target, args)
-        if (key === 'fsync' || key === 'freeBytes') return Promise.reject(errnoError(code))
+        if (key === 'fsync' || key === 'fdatasync' || key === 'freeBytes') return Promise.reject(errnoError(code))
         throw errnoError(code)
       }
     },
