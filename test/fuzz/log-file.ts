@@ -15,7 +15,9 @@ export function target(bytes: Uint8Array): void {
     for (const record of parse(text, name)) {
       const again = parse(formatStatus(record, true), name)
       if (again.length !== 1) throw new Error(`a record became ${again.length}`)
-      if (again[0]?.recipient !== record.recipient && record.recipient !== '') throw new Error('another recipient')
+      // Blanks around a value are not part of it.
+      const recipient = record.recipient.trim()
+      if (recipient !== '' && again[0]?.recipient !== recipient) throw new Error('another recipient')
     }
   }
 }
