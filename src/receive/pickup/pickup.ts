@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { isQueueId, isReady, scanNames, type QueueId } from '#queue/spool.ts'
+import { isQueueId, isReady, relativePath, scanNames, type QueueId } from '#queue/spool.ts'
 import { errnoText } from '#system/errno.ts'
 import { files, type FileFacts } from '#system/files.ts'
 import { log } from '#system/log.ts'
@@ -58,7 +58,8 @@ export class Pickup {
     const atWork = new Set<Promise<void>>()
     for (const { name, path } of scanNames(this.#tools.spool, 'maildrop')) {
       const facts = isQueueId(name) ? files.lstat(path) : undefined
-      if (facts === undefined || !isQueueId(name) || !isMessage(path, facts)) continue
+      if (facts === undefined || !isQueueId(name)) continue
+      if (!isMessage(relativePath(this.#tools.spool, 'maildrop', name), facts)) continue
       const work: Promise<void> = this.#take(name, path).then((gone) => {
         if (gone) taken++
         atWork.delete(work)
@@ -74,19 +75,19 @@ export class Pickup {
     try {
       return await takeFile(this.#tools, name, path)
     } catch (error) {
-      log.warning(`${path}: ${errnoText(error)}`)
+      log.warning(`${relativePath(this.#tools.spool, 'maildrop', name)}: ${errnoText(error)}`)
       return false
     }
   }
 }
 
 /** Whether a file is a whole message. Who puts anything else here does not get it read. */
-function isMessage(path: string, facts: FileFacts): boolean {
+function isMessage(shown: string, facts: FileFacts): boolean {
   if (!facts.isFile) {
-    log.warning(`${path}: uid ${facts.uid}: not a regular file`)
+    log.warning(`${shown}: uid ${facts.uid}: not a regular file`)
     return false
   }
   if (!isReady(facts)) return false
-  if (facts.links > 1 && facts.mtimeMs < Date.now() - LINK_WARN_MS) log.warning(`${path}: uid ${facts.uid}: file has ${facts.links} links`)
+  if (facts.links > 1 && facts.mtimeMs < Date.now() - LINK_WARN_MS) log.warning(`${shown}: uid ${facts.uid}: file has ${facts.links} links`)
   return true
 }
