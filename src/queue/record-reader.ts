@@ -29,15 +29,25 @@ export type RecordSource = number | Uint8Array
 
 /** Bytes of one read, unless a record is larger. */
 const READ_BYTES = 65_536
-/** Read buffers kept for the next reader. */
+const EMPTY = new Uint8Array()
+/** Read buffers of one size kept for the next reader. */
 const POOL_BUFFERS_MAX = 16
 /** Jumps to a place at or before the last one, until the file counts as a loop. */
 const REVERSE_JUMPS_MAX = 10_000
 
-const pool: Uint8Array[] = []
+/** Free buffers by their size. Few sizes are in use: those that callers ask for. */
+const pools = new Map<number, Uint8Array[]>()
 
 function takeBuffer(bytes: number): Uint8Array {
-  return (bytes === READ_BYTES ? pool.pop() : undefined) ?? Buffer.allocUnsafeSlow(bytes)
+  return pools.get(bytes)?.pop() ?? Buffer.allocUnsafeSlow(bytes)
+}
+
+function giveBuffer(buffer: Uint8Array, bytes: number): void {
+  // A buffer that has grown for one large record is not kept.
+  if (buffer.length !== bytes) return
+  const pool = pools.get(bytes) ?? []
+  if (pool.length < POOL_BUFFERS_MAX) pool.push(buffer)
+  pools.set(bytes, pool)
 }
 
 /**
@@ -61,7 +71,7 @@ export class RecordReader {
   /** Offset of the record read last. */
   offset = 0
   /** Payload of the record read last: a view, valid until the next `read()`. */
-  data: Uint8Array = new Uint8Array()
+  data: Uint8Array = EMPTY
   readonly #options: Required<ReaderOptions>
   #buffer: Uint8Array
   /** File offset of the buffer's first byte, and the number of bytes in it. */
@@ -150,8 +160,8 @@ export class RecordReader {
 
   /** Gives the buffer back; `data` must not be used any more. */
   close(): void {
-    if (this.#buffer.length === READ_BYTES && pool.length < POOL_BUFFERS_MAX) pool.push(this.#buffer)
-    this.#buffer = new Uint8Array()
+    if (this.#buffer.length > 0) giveBuffer(this.#buffer, this.#options.readBytes)
+    this.#buffer = EMPTY
     this.#filled = 0
     this.#ended = true
   }

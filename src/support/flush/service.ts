@@ -48,7 +48,7 @@ export class FlushService {
       held = Buffer.concat([held, chunk])
       if (held.toString('latin1') === WAKEUP) {
         socket.end()
-        void this.#refresh(this.#refreshSeconds)
+        void this.answer([['request', 'rfrsh']])
         return
       }
       const request = firstList(held)

@@ -17,5 +17,12 @@ import { sendListing } from './serve.ts'
 await runWorker('showq', ({ config }) => {
   const spool = openSpool(config, '.')
   const options = listOptions(config)
-  return { connection: (socket) => sendListing(socket, spool, options) }
+  // A client may show the listing page by page: only one that reads nothing for long is given up.
+  const timeoutMs = config.time('ipc_timeout') * 1000
+  return {
+    connection: (socket) => {
+      socket.setTimeout(timeoutMs, () => socket.destroy())
+      return sendListing(socket, spool, options)
+    },
+  }
 })
