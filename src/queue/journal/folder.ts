@@ -1,0 +1,100 @@
+/**
+ * The segments of all processes: reading them, and how long one that says what is done is needed.
+ *
+ * @module
+ */
+import { files, O_RDONLY, O_RDWR } from '#system/files.ts'
+import { isErrno } from '#system/errno.ts'
+import { flock } from '#system/posix.ts'
+import { pathIn, type Spool } from '#queue/spool.ts'
+import { decodeHeader, HEADER_BYTES, readEntries, type JournalEntry, type SegmentHeader } from './format.ts'
+import { JOURNAL_FOLDER } from './segment.ts'
+
+const READ_BYTES = 1024 * 1024
+
+/** Paths of all segments. */
+export function segmentPaths(spool: Spool): string[] {
+  const folder = pathIn(spool, JOURNAL_FOLDER)
+  const paths: string[] = []
+  try {
+    const reader = files.openDirectory(folder)
+    for (let name = reader.read(); name !== undefined; name = reader.read()) paths.push(`${folder}/${name}`)
+    reader.close()
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error
+  }
+  return paths.toSorted()
+}
+
+/** Opens a file, or gives undefined when it is gone. */
+function openIfThere(path: string, flags: number): number | undefined {
+  try {
+    return files.open(path, flags)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+function readHeader(path: string): SegmentHeader | undefined {
+  const fd = openIfThere(path, O_RDONLY)
+  if (fd === undefined) return undefined
+  try {
+    const bytes = Buffer.alloc(HEADER_BYTES)
+    return files.read(fd, bytes, 0, HEADER_BYTES, 0) === HEADER_BYTES ? decodeHeader(bytes) : undefined
+  } finally {
+    files.close(fd)
+  }
+}
+
+/**
+ * Whether another segment may still hold a message that this one says is done.
+ *
+ * @param lastDoneSeconds Of the newest such entry; 0 when there is none.
+ */
+export function isNeeded(spool: Spool, path: string, lastDoneSeconds: number): boolean {
+  if (lastDoneSeconds === 0) return false
+  return segmentPaths(spool).some((other) => {
+    const header = other === path ? undefined : readHeader(other)
+    return header !== undefined && header.startSeconds <= lastDoneSeconds
+  })
+}
+
+/** A segment as it stands on disk. */
+export type SegmentContent = { readonly path: string; readonly entries: readonly JournalEntry[]; readonly damaged: boolean }
+
+/** Reads a segment; one without a whole header has no entries. undefined: it is gone. */
+export function readSegment(path: string): SegmentContent | undefined {
+  const fd = openIfThere(path, O_RDONLY)
+  if (fd === undefined) return undefined
+  try {
+    const bytes = readAll(fd)
+    const header = decodeHeader(bytes)
+    if (!header) return { path, entries: [], damaged: bytes.some((byte) => byte !== 0) }
+    let damaged = false
+    const entries = [...readEntries(bytes, header.generation, () => (damaged = true))]
+    return { path, entries, damaged }
+  } finally {
+    files.close(fd)
+  }
+}
+
+function readAll(fd: number): Buffer {
+  const bytes = Buffer.alloc(files.fstat(fd).size)
+  let filled = 0
+  while (filled < bytes.length) {
+    const got = files.read(fd, bytes, filled, Math.min(READ_BYTES, bytes.length - filled), filled)
+    if (got === 0) break
+    filled += got
+  }
+  return bytes.subarray(0, filled)
+}
+
+/** The segment, locked, of a process that has ended; undefined while its writer lives, or when it is gone. */
+export function lockOrphan(path: string): number | undefined {
+  const fd = openIfThere(path, O_RDWR)
+  if (fd === undefined) return undefined
+  if (flock(fd, 'exclusive', false)) return fd
+  files.close(fd)
+  return undefined
+}

@@ -1,0 +1,139 @@
+/**
+ * The reading side of the intake journal: after a crash of the machine, and after the end of a writing process.
+ *
+ * A message that a segment holds and no entry calls done must be in some queue, whole. After a crash of the machine
+ * its file may be missing or damaged: it is written back. After the end of a process alone it is there, and only has to
+ * be synced before the segment goes.
+ *
+ * @module
+ */
+import { log } from '#system/log.ts'
+import { asUser, type Identity } from '#system/as-user.ts'
+import { files, O_CREAT, O_EXCL, O_RDONLY, O_RDWR } from '#system/files.ts'
+import type { QueueId } from '#queue/id.ts'
+import { pathIn, queuePath, withParents, type Spool } from '#queue/spool.ts'
+import type { JournalEntry } from './format.ts'
+import { isNeeded, lockOrphan, readSegment, segmentPaths, type SegmentContent } from './folder.ts'
+import { JOURNAL_FOLDER, syncFolder } from './segment.ts'
+import { locate, syncSurvivors } from './survivors.ts'
+
+type MessageEntry = Extract<JournalEntry, { kind: 'message' }>
+
+const READY_MODE = 0o700
+const TYPE_RECIPIENT = 0x52
+const TYPE_DONE = 0x44
+const TYPE_CANCELED = 0x2f
+const TYPE_ATTRIBUTE = 0x41
+const TYPE_KILLED = 0x4b
+
+/** What recovery found and did. */
+export type Recovery = { readonly restored: readonly QueueId[]; readonly damaged: readonly string[]; readonly segments: number }
+
+/**
+ * Empties the journal of ended processes before the mail system starts, or after it has stopped: messages that are
+ * missing or damaged as files are written back, all that is left is synced, the segments are deleted.
+ *
+ * @param owner Who owns queue files, when this process is root.
+ * @throws {NodeJS.ErrnoException} When something can't be written: the segments stay for the next attempt.
+ */
+export async function recoverJournal(spool: Spool, owner: Identity): Promise<Recovery> {
+  const all = segmentPaths(spool).map(readSegment).filter((content) => content !== undefined)
+  if (all.length === 0) return { restored: [], damaged: [], segments: 0 }
+  const damaged = all.filter((content) => content.damaged).map(({ path }) => path)
+  for (const path of damaged) log.warning(`intake journal ${path} is damaged; what can be read of it counts`)
+  const open = openMessages(all)
+  const restored = asUser(owner, () => open.filter((entry) => restore(spool, entry)).map(({ id }) => id))
+  for (const id of restored) log.info(`${id}: restored from the intake journal`, { queue_id: id })
+  log.flush()
+  await syncSurvivors(spool, open.map(({ id }) => id))
+  const segments = deleteOrphans(spool, all, () => true)
+  await syncFolder(pathIn(spool, JOURNAL_FOLDER))
+  return { restored, damaged, segments }
+}
+
+/** While the mail system runs: takes over the segments of processes that have ended. */
+export async function adoptOrphans(spool: Spool): Promise<void> {
+  const orphans = segmentPaths(spool).filter(isOrphan)
+  if (orphans.length === 0) return
+  const contents = orphans.map(readSegment).filter((content) => content !== undefined)
+  await syncSurvivors(spool, contents.flatMap(({ entries }) => entries.filter((e) => e.kind === 'message').map(({ id }) => id)))
+  deleteOrphans(spool, contents, ({ path, entries }) => {
+    const lastDone = entries.findLast(({ kind }) => kind === 'done')
+    return !isNeeded(spool, path, lastDone?.seconds ?? 0)
+  })
+}
+
+function isOrphan(path: string): boolean {
+  const fd = lockOrphan(path)
+  if (fd !== undefined) files.close(fd)
+  return fd !== undefined
+}
+
+function deleteOrphans(spool: Spool, contents: readonly SegmentContent[], mayGo: (content: SegmentContent) => boolean): number {
+  let count = 0
+  for (const content of contents) {
+    if (!mayGo(content)) continue
+    const fd = lockOrphan(content.path)
+    if (fd === undefined) continue
+    files.unlink(content.path)
+    files.close(fd)
+    count += 1
+  }
+  return count
+}
+
+/** Messages that no entry of any segment calls done. Ids come again: "done" means what came before it. */
+function openMessages(contents: readonly SegmentContent[]): MessageEntry[] {
+  const doneAt = new Map<QueueId, number>()
+  const messages = new Map<QueueId, MessageEntry>()
+  for (const entry of contents.flatMap(({ entries }) => entries)) {
+    if (entry.kind === 'done') doneAt.set(entry.id, Math.max(doneAt.get(entry.id) ?? 0, entry.seconds))
+    else if ((messages.get(entry.id)?.seconds ?? 0) <= entry.seconds) messages.set(entry.id, entry)
+  }
+  return [...messages.values()].filter(({ id, seconds }) => (doneAt.get(id) ?? -1) < seconds)
+}
+
+/** Writes a message back that is missing or not whole. True when it was. */
+function restore(spool: Spool, entry: MessageEntry): boolean {
+  const queue = locate(spool, entry.id)
+  const path = queuePath(spool, queue ?? entry.queue, entry.id)
+  if (queue !== undefined && isWhole(path, entry.bytes)) return false
+  withParents(spool, path, () => writeWhole(path, entry.bytes, queue === undefined))
+  return true
+}
+
+function writeWhole(path: string, bytes: Uint8Array, isNew: boolean): void {
+  const fd = files.open(path, isNew ? O_RDWR | O_CREAT | O_EXCL : O_RDWR, 0o600)
+  try {
+    files.ftruncate(fd, 0)
+    files.write(fd, bytes, 0, bytes.length, 0)
+    files.fchmod(fd, READY_MODE)
+  } finally {
+    files.close(fd)
+  }
+}
+
+/** Whether the file holds the message, but for marks that delivery makes in place. */
+function isWhole(path: string, expected: Uint8Array): boolean {
+  const fd = files.open(path, O_RDONLY)
+  try {
+    const { mode, size } = files.fstat(fd)
+    if ((mode & READY_MODE) !== READY_MODE || size < expected.length) return false
+    const bytes = new Uint8Array(expected.length)
+    if (files.read(fd, bytes, 0, bytes.length, 0) !== bytes.length) return false
+    return bytes.every((byte, i) => byte === expected[i] || isMark(expected[i] ?? 0, byte))
+  } finally {
+    files.close(fd)
+  }
+}
+
+/** Recipients that are done or canceled, a struck-out trace request, the digits of a warning time. */
+function isMark(before: number, now: number): boolean {
+  if (before === TYPE_RECIPIENT) return now === TYPE_DONE || now === TYPE_CANCELED
+  if (before === TYPE_ATTRIBUTE) return now === TYPE_KILLED
+  return isNumberByte(before) && isNumberByte(now)
+}
+
+function isNumberByte(byte: number): boolean {
+  return byte === 0x20 || byte === 0x2d || (byte >= 0x30 && byte <= 0x39)
+}

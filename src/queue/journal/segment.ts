@@ -1,0 +1,112 @@
+/**
+ * One file of the intake journal, open for appending.
+ *
+ * It grows by whole pieces of zeros, so that most syncs change no metadata of the file system; used again, it does not
+ * grow at all. An exclusive lock says that its writer lives.
+ *
+ * @module
+ */
+import { randomInt } from 'node:crypto'
+import { files, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_RDWR } from '#system/files.ts'
+import { flock } from '#system/posix.ts'
+import { pathIn, type Spool } from '#queue/spool.ts'
+import { encodeHeader, HEADER_BYTES } from './format.ts'
+
+/** Below the queue directory. */
+export const JOURNAL_FOLDER = 'journal'
+/** A segment with as much in it is full; the next commit begins another. */
+export const SEGMENT_BYTES_MAX = 32 * 1024 * 1024
+const GROW_BYTES = 1024 * 1024
+const FILE_MODE = 0o600
+const FOLDER_MODE = 0o700
+const GENERATION_LIMIT = 0xffff_ffff
+
+let sequence = 0
+
+export class Segment {
+  readonly path: string
+  readonly fd: number
+  generation = 0
+  /** Seconds since 1970: no message in it was acknowledged before. */
+  startSeconds = 0
+  /** Where the next entry goes. */
+  position = HEADER_BYTES
+  #allocated = 0
+
+  private constructor(path: string, fd: number) {
+    this.path = path
+    this.fd = fd
+  }
+
+  /**
+   * Makes a segment for this process.
+   *
+   * @throws {NodeJS.ErrnoException} When the folder or the file can't be made.
+   */
+  static async create(spool: Spool): Promise<Segment> {
+    const folder = pathIn(spool, JOURNAL_FOLDER)
+    files.mkdir(folder, FOLDER_MODE)
+    sequence += 1
+    const path = `${folder}/${process.pid}.${sequence}.${Date.now()}`
+    const fd = files.open(path, O_RDWR | O_CREAT | O_EXCL, FILE_MODE)
+    const segment = new Segment(path, fd)
+    try {
+      if (!flock(fd, 'exclusive', false)) throw new Error(`Cannot lock "${path}"`)
+      segment.begin()
+      await files.fsync(fd)
+      await syncFolder(folder)
+      return segment
+    } catch (error) {
+      segment.discard()
+      throw error
+    }
+  }
+
+  /** Starts over: what it held before counts no more once the header is on disk, with the next sync. */
+  begin(): void {
+    this.generation = randomInt(1, GENERATION_LIMIT)
+    this.startSeconds = Math.trunc(Date.now() / 1000)
+    this.position = HEADER_BYTES
+    const header = encodeHeader(this)
+    files.write(this.fd, header, 0, header.length, 0)
+    this.#allocated = Math.max(this.#allocated, HEADER_BYTES)
+  }
+
+  hasRoomFor(bytes: number): boolean {
+    return this.position + bytes <= SEGMENT_BYTES_MAX
+  }
+
+  /** Appends entries, not yet durable. */
+  append(bytes: Uint8Array): void {
+    if (this.position + bytes.length > this.#allocated) this.#grow(bytes.length)
+    files.write(this.fd, bytes, 0, bytes.length, this.position)
+    this.position += bytes.length
+  }
+
+  close(): void {
+    files.close(this.fd)
+  }
+
+  /** Closes and deletes it. */
+  discard(): void {
+    files.unlink(this.path)
+    this.close()
+  }
+
+  #grow(needed: number): void {
+    const pieces = Math.ceil((this.position + needed - this.#allocated) / GROW_BYTES)
+    const zeros = Buffer.alloc(pieces * GROW_BYTES)
+    files.write(this.fd, zeros, 0, zeros.length, this.#allocated)
+    this.#allocated += zeros.length
+  }
+}
+
+/** Makes the names in a directory durable. */
+export async function syncFolder(path: string): Promise<void> {
+  const fd = files.open(path, O_RDONLY | O_DIRECTORY)
+  try {
+    await files.fsync(fd)
+  } finally {
+    files.close(fd)
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * Messages of the journal that are still in the queue: found in whatever queue they are now, and synced as files, so
+ * that the journal need not remember them.
+ *
+ * @module
+ */
+import { files, O_RDONLY } from '#system/files.ts'
+import { isErrno } from '#system/errno.ts'
+import type { QueueId } from '#queue/id.ts'
+import { queuePath, statFile, type QueueName, type Spool } from '#queue/spool.ts'
+import { syncFolder } from './segment.ts'
+
+/** In the order in which messages usually move. */
+const PLACES: readonly QueueName[] = ['incoming', 'active', 'deferred', 'hold', 'maildrop', 'corrupt', 'saved']
+/** Lookups before other work gets its turn. */
+const LOOKUPS_PER_TURN = 64
+
+/** The queue that has the message; undefined when none has. Looks twice, as it may move meanwhile. */
+export function locate(spool: Spool, id: QueueId): QueueName | undefined {
+  return locateOnce(spool, id) ?? locateOnce(spool, id)
+}
+
+function locateOnce(spool: Spool, id: QueueId): QueueName | undefined {
+  return PLACES.find((queue) => statFile(spool, queue, id) !== undefined)
+}
+
+/**
+ * Syncs what is left of these messages, and the directories with their names.
+ *
+ * @throws {NodeJS.ErrnoException} When one can't be synced: the journal must remember it then.
+ */
+export async function syncSurvivors(spool: Spool, ids: Iterable<QueueId>): Promise<void> {
+  const folders = new Set<string>()
+  let looked = 0
+  for (const id of ids) {
+    const queue = locate(spool, id)
+    if (queue !== undefined) {
+      const path = queuePath(spool, queue, id)
+      if (await syncFile(path)) folders.add(path.slice(0, path.lastIndexOf('/')))
+    }
+    looked += 1
+    if (looked % LOOKUPS_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve))
+  }
+  for (const folder of folders) await syncFolder(folder)
+}
+
+/** False: it moved or went away; then qmgr has it in hand, and the next look finds it or nothing. */
+async function syncFile(path: string): Promise<boolean> {
+  let fd: number
+  try {
+    fd = files.open(path, O_RDONLY)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return false
+    throw error
+  }
+  try {
+    await files.fsync(fd)
+    return true
+  } finally {
+    files.close(fd)
+  }
+}

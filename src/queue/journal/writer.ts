@@ -1,0 +1,192 @@
+/**
+ * The writing side of the intake journal: one per process.
+ *
+ * Entries that come while a sync runs wait together and share the next one: the sync in flight is the batch, and no
+ * timer holds back the first message. A full or old segment is put aside, its messages that are still queued are
+ * synced as files, and it is used again. After a failed write or sync its segment is never trusted again.
+ *
+ * @module
+ */
+import { log } from '#system/log.ts'
+import { errnoText } from '#system/errno.ts'
+import { files } from '#system/files.ts'
+import type { QueueId } from '#queue/id.ts'
+import type { Spool } from '#queue/spool.ts'
+import { entryBytes, putEntry, type JournalEntry } from './format.ts'
+import { isNeeded } from './folder.ts'
+import { Segment, SEGMENT_BYTES_MAX } from './segment.ts'
+import { syncSurvivors } from './survivors.ts'
+
+type Waiting = { readonly entry: JournalEntry; readonly resolve: () => void; readonly reject: (error: unknown) => void }
+type Used = { readonly segment: Segment; readonly ids: Set<QueueId>; lastDoneSeconds: number }
+
+/** How long "done" may wait for a sync that runs anyway. */
+const DONE_WAIT_MS = 100
+/** A segment with messages is put aside after this time, so that the journal stays short. */
+const SEGMENT_AGE_MAX_MS = 60_000
+/** Bytes of one sync: more waiting entries go with the next. */
+const BATCH_BYTES_MAX = 4 * 1024 * 1024
+/** The largest entry that a segment can hold with ease. */
+export const ENTRY_BYTES_MAX = SEGMENT_BYTES_MAX / 8
+
+export class JournalWriter {
+  readonly #spool: Spool
+  #waiting: Waiting[] = []
+  #current: Used | undefined
+  #spare: Segment | undefined
+  #running = false
+  #doneTimer: NodeJS.Timeout | undefined
+  #ageTimer: NodeJS.Timeout | undefined
+  #settling: Promise<void> = Promise.resolve()
+  #idle: (() => void) | undefined
+  /** Reused for every batch. */
+  #batch = Buffer.allocUnsafe(256 * 1024)
+
+  constructor(spool: Spool) {
+    this.#spool = spool
+  }
+
+  /** Resolves when the entry is durable. @throws {NodeJS.ErrnoException} ENOSPC, EIO: it is not. */
+  append(entry: JournalEntry): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ entry, resolve, reject })
+      this.#start()
+    })
+  }
+
+  /** A message has left the queue. Goes with the next sync, within 100 ms. */
+  done(id: QueueId): void {
+    const ignore = (): void => undefined
+    this.#waiting.push({ entry: { kind: 'done', id, seconds: Math.trunc(Date.now() / 1000) }, resolve: ignore, reject: ignore })
+    this.#doneTimer ??= setTimeout(() => {
+      this.#doneTimer = undefined
+      this.#start()
+    }, DONE_WAIT_MS)
+  }
+
+  /**
+   * Syncs what is still queued and deletes the segments. One that says what is done stays as long as another process
+   * remembers those messages; whoever looks after the journal then deletes it.
+   */
+  async close(): Promise<void> {
+    clearTimeout(this.#doneTimer)
+    clearTimeout(this.#ageTimer)
+    this.#start()
+    if (this.#running) await new Promise<void>((resolve) => (this.#idle = resolve))
+    await this.#settling
+    const used = this.#current
+    if (used) await syncSurvivors(this.#spool, used.ids)
+    if (used && isNeeded(this.#spool, used.segment.path, used.lastDoneSeconds)) used.segment.close()
+    else used?.segment.discard()
+    this.#spare?.discard()
+    this.#current = this.#spare = undefined
+  }
+
+  #start(): void {
+    if (this.#running || this.#waiting.length === 0) return
+    this.#running = true
+    // What else ends in this turn of the loop joins.
+    setImmediate(() => void this.#run())
+  }
+
+  /** Never rejects. */
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const batch = this.#takeBatch()
+      try {
+        await this.#commit(batch)
+        for (const { resolve } of batch) resolve()
+      } catch (error) {
+        this.#abandon(error)
+        for (const { reject } of batch) reject(error)
+      }
+    }
+    this.#running = false
+    this.#idle?.()
+  }
+
+  #takeBatch(): Waiting[] {
+    let bytes = 0
+    let count = 0
+    for (const { entry } of this.#waiting) {
+      bytes += entryBytes(entry)
+      if (count > 0 && bytes > BATCH_BYTES_MAX) break
+      count += 1
+    }
+    return count === this.#waiting.length ? this.#waiting.splice(0) : this.#waiting.splice(0, count)
+  }
+
+  async #commit(batch: readonly Waiting[]): Promise<void> {
+    const size = batch.reduce((sum, { entry }) => sum + entryBytes(entry), 0)
+    const used = await this.#room(size)
+    const { segment } = used
+    if (this.#batch.length < size) this.#batch = Buffer.allocUnsafe(size * 2)
+    let at = 0
+    for (const { entry } of batch) at = putEntry(this.#batch, at, entry, segment.generation)
+    segment.append(this.#batch.subarray(0, at))
+    for (const { entry } of batch) {
+      if (entry.kind === 'message') used.ids.add(entry.id)
+      else used.lastDoneSeconds = entry.seconds
+    }
+    await files.fdatasync(segment.fd)
+  }
+
+  /** The segment that takes the next batch. */
+  async #room(bytes: number): Promise<Used> {
+    if (this.#current?.segment.hasRoomFor(bytes)) return this.#current
+    if (this.#current) this.#putAside(this.#current)
+    const segment = this.#spare ?? await Segment.create(this.#spool)
+    this.#spare = undefined
+    const used: Used = { segment, ids: new Set(), lastDoneSeconds: 0 }
+    this.#current = used
+    clearTimeout(this.#ageTimer)
+    this.#ageTimer = setTimeout(() => this.#grownOld(used), SEGMENT_AGE_MAX_MS).unref()
+    return used
+  }
+
+  #grownOld(used: Used): void {
+    if (this.#current !== used || this.#running) {
+      if (this.#current === used) this.#ageTimer = setTimeout(() => this.#grownOld(used), DONE_WAIT_MS).unref()
+      return
+    }
+    this.#current = undefined
+    this.#putAside(used)
+  }
+
+  /** Its messages become durable as files; then it can be used again. One at a time, in the background. */
+  #putAside({ segment, ids, lastDoneSeconds }: Used): void {
+    this.#settling = this.#settling.then(async () => {
+      try {
+        await syncSurvivors(this.#spool, ids)
+        if (isNeeded(this.#spool, segment.path, lastDoneSeconds)) {
+          segment.close()
+          return
+        }
+        segment.begin()
+        await files.fdatasync(segment.fd)
+        if (this.#spare) segment.discard()
+        else this.#spare = segment
+      } catch (error) {
+        // It stays as it is, and the next start of the mail system reads it.
+        log.error(`intake journal ${segment.path}: ${errnoText(error)}`)
+        segment.close()
+      }
+    })
+  }
+
+  /** What the disk has of this segment is unknown: it is left for recovery, and the next batch gets a fresh one. */
+  #abandon(error: unknown): void {
+    log.error(`intake journal: ${errnoText(error)}`)
+    const used = this.#current
+    this.#current = undefined
+    if (!used) return
+    this.#settling = this.#settling.then(async () => {
+      try {
+        await syncSurvivors(this.#spool, used.ids)
+        used.segment.discard()
+      } catch {
+        used.segment.close()
+      }
+    })
+  }
+}
