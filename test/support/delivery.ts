@@ -87,6 +87,17 @@ export function openTestClient({ parameters = {}, lmtp = false, flags = '', reso
   }
 }
 
+/** A message in a queue directory of its own, without a client. */
+export type MadeMessage = Disposable & { readonly directory: string; readonly request: DeliverRequest }
+
+/** Makes a message and the request to deliver it. */
+export function createTestMessage(nexthop: string, message: TestMessage = {}): MadeMessage {
+  const directory = mkdtempSync(join(tmpdir(), 'posthorn-smtp-'))
+  mkdirSync(join(directory, 'active'))
+  const request = writeMessage(join(directory, 'active', QUEUE_ID), nexthop, message)
+  return { directory, request, [Symbol.dispose]: () => rmSync(directory, { recursive: true }) }
+}
+
 function withoutTimes(line: string): string {
   return line.replace(/delay=[\d.]+, delays=[\d./]+/, 'DELAYS').replaceAll(/(127\.0\.0\.1\]:)\d{4,5}/g, '$1PORT')
 }

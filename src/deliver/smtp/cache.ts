@@ -3,7 +3,7 @@
  *
  * A connection is found by the next hop that it was opened for, or by its
  * address. One that waits too long says QUIT and goes. All of it stays in this
- * process: one process serves all deliveries of its service.
+ * process, which serves many deliveries: no other process is asked for a connection.
  *
  * Source: CONNECTION_CACHE_README; smtp_connection_cache_time_limit in postconf(5).
  */

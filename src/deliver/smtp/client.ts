@@ -17,11 +17,13 @@ import { openFilters, type Filters } from './filters.ts'
 import { openGeneric, type GenericAddresses } from './generic.ts'
 import type { HandshakeTools } from './handshake.ts'
 import { LookupMemo } from './lookup-memo.ts'
+import { openRequireTls, type RequireTlsPolicies } from './require-tls.ts'
 import { openSaslClient } from './sasl.ts'
 import { readSettings, type Settings } from './settings.ts'
 import { openTlsContexts } from './tls.ts'
 import { openTlsPolicies, type TlsPolicies } from './tls-policy.ts'
 import type { TransactionOptions } from './transaction.ts'
+import { checkUnsupported } from './unsupported.ts'
 
 /** The parts of a service. */
 export type SmtpClient = {
@@ -31,6 +33,7 @@ export type SmtpClient = {
   readonly lookups: LookupMemo
   readonly cache: ConnectionCache
   readonly tlsPolicies: TlsPolicies
+  readonly requireTls: RequireTlsPolicies
   readonly generic: GenericAddresses
   readonly filters: Filters
   readonly handshake: HandshakeTools
@@ -62,6 +65,7 @@ export type ClientOptions = {
 /** Opens a service. @throws When a parameter has a bad value, or a certificate cannot be read. */
 export function openSmtpClient(options: ClientOptions): SmtpClient {
   const { config, service, lmtp, flags = '', stop } = options
+  checkUnsupported(config, lmtp)
   const settings = readSettings(config, service, lmtp)
   const resolver = options.resolver ?? openResolver({ servers: config.list('posthorn_dns_servers') })
   const tools = { resolver, settings, random: options.random ?? ((limit: number) => randomInt(limit)) }
@@ -73,6 +77,7 @@ export function openSmtpClient(options: ClientOptions): SmtpClient {
     lookups: new LookupMemo(tools),
     cache: new ConnectionCache(settings.cacheSeconds),
     tlsPolicies: openTlsPolicies(config, lmtp),
+    requireTls: openRequireTls(config, lmtp),
     filters: openFilters(config, settings, generic),
     handshake: handshakeTools(config, settings),
     transaction: { lmtp, skipQuitResponse: settings.skipQuitResponse, pauseSeconds: settings.pix.delay },

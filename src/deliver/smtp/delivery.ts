@@ -13,11 +13,12 @@ import type { AddressList } from './address-lookup.ts'
 import type { ServerAddress } from './addresses.ts'
 import type { SmtpClient } from './client.ts'
 import type { Endpoint } from './connect.ts'
-import { DestinationError, parseDestination, portNumber, splitNexthop, type Destination } from './destination.ts'
+import { DestinationError, parseDestination, portNumber, splitNexthop } from './destination.ts'
 import { isLoop, isSoft, type Failure } from './failure.ts'
 import { Progress } from './progress.ts'
 import type { TlsPolicy } from './tls-policy.ts'
 import { Visitor } from './visit.ts'
+import { Walk, type Site } from './walk.ts'
 
 /** Delivers to all recipients of a request. @throws Only when the request cannot be worked on at all. */
 export async function deliverRequest(request: DeliverRequest, client: SmtpClient): Promise<DeliverReply> {
@@ -25,8 +26,9 @@ export async function deliverRequest(request: DeliverRequest, client: SmtpClient
   const message = openQueueFile(request, client)
   if (message === undefined) return { status: -1 }
   try {
-    const { softBounce } = client.settings
-    const progress = new Progress(request, handoff, { delivered: client.delivered, softBounce, fd: message.fd })
+    const { softBounce, assumeFinal: parameter } = client.settings
+    const assumeFinal = parameter || client.flags.includes('X')
+    const progress = new Progress(request, handoff, { delivered: client.delivered, softBounce, assumeFinal, fd: message.fd })
     const passed = await new Delivery(progress, message, client).run()
     return passed ?? await progress.reply()
   } finally {
@@ -42,15 +44,6 @@ function openQueueFile(request: DeliverRequest, client: SmtpClient): OpenMessage
     log.warning(`open ${request.queueName} ${request.queueId}: ${errnoText(error)}`)
     return undefined
   }
-}
-
-/** One destination on the network. */
-type Site = {
-  readonly destination: Extract<Destination, { kind: 'inet' }>
-  readonly port: number
-  /** Mail to port 25 could come back to this machine. */
-  readonly loopDetect: boolean
-  readonly first: boolean
 }
 
 class Delivery {
@@ -155,7 +148,7 @@ class Delivery {
       this.#progress.why = { dsn: '4.7.5', reason: 'client TLS configuration problem' }
       return undefined
     }
-    return answer.policy
+    return this.#client.requireTls.relaxed(answer.policy, this.#request.sendOptions)
   }
 
   /** Waiting connections first: for the destination, then for each of its best servers. */
@@ -237,67 +230,5 @@ class Delivery {
     this.#progress.fail(why, true)
     this.#progress.endSession()
     return undefined
-  }
-}
-
-/** The servers of one destination, and how far down the list we are. */
-class Walk {
-  readonly site: Site
-  readonly policy: TlsPolicy
-  /** Servers of the best preference. */
-  readonly best: readonly ServerAddress[]
-  sessions = 0
-  visits = 0
-  readonly #bestPreference: number
-  #rest: ServerAddress[]
-
-  constructor(list: readonly ServerAddress[], site: Site, policy: TlsPolicy) {
-    this.site = site
-    this.policy = policy
-    this.#rest = [...list]
-    this.#bestPreference = list[0]?.preference ?? 0
-    this.best = list.filter(({ preference }) => preference === this.#bestPreference)
-  }
-
-  get isEmpty(): boolean {
-    return this.#rest.length === 0
-  }
-
-  has(address: ServerAddress): boolean {
-    return this.#rest.includes(address)
-  }
-
-  isBest({ preference }: ServerAddress): boolean {
-    return preference === this.#bestPreference
-  }
-
-  next(): ServerAddress | undefined {
-    const [next, ...rest] = this.#rest
-    this.#rest = rest
-    return next
-  }
-
-  /** No server after those visited. */
-  end(): void {
-    this.#rest = []
-  }
-
-  /** @returns What brings back the present state. */
-  save(): () => void {
-    const { sessions, visits } = this
-    const rest = this.#rest
-    return () => {
-      this.sessions = sessions
-      this.visits = visits
-      this.#rest = rest
-    }
-  }
-
-  forget(addresses: ReadonlySet<string>): void {
-    if (addresses.size > 0) this.#rest = this.#rest.filter(({ address }) => !addresses.has(address))
-  }
-
-  endpoint({ host, address, port }: ServerAddress): Endpoint {
-    return { kind: 'inet', host, address, port: port ?? this.site.port }
   }
 }

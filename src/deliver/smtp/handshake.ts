@@ -11,6 +11,7 @@ import { splitAtChars } from '#util/split.ts'
 import type { TlsStart } from './engine.ts'
 import { discardedWords, NO_CAPABILITIES, parseCapabilities, parseDiscard } from './capabilities.ts'
 import { isPositive, refusedToTalk, replyFailure, type Failure, type ServerReply } from './failure.ts'
+import type { RequireTls } from './require-tls.ts'
 import type { SaslClient } from './sasl.ts'
 import type { Session } from './session.ts'
 import type { Settings } from './settings.ts'
@@ -39,6 +40,8 @@ export type HandshakeFacts = {
   /** The next hop of the request, for texts about loops. */
   readonly requestNexthop: string
   readonly policy: TlsPolicy
+  /** How the sender's wish for REQUIRETLS binds this server. */
+  readonly requireTls: RequireTls | undefined
   readonly needsSmtpUtf8: boolean
   /** Mail may come back to this machine: look at the server's name. */
   readonly loopDetect: boolean
@@ -88,6 +91,8 @@ class Handshake {
   readonly #settings: Settings
   #esmtp = false
   #noEsmtp = false
+  /** The certificate had to be the right one, and is. */
+  #verified = false
 
   constructor(session: Session, facts: HandshakeFacts, tools: HandshakeTools) {
     this.#session = session
@@ -97,7 +102,8 @@ class Handshake {
   }
 
   async run(): Promise<void> {
-    const { level } = this.#facts.policy
+    const { policy: { level }, requireTls } = this.#facts
+    if (requireTls !== undefined) this.#session.requireTls = 'requiretls?'
     await this.#greeting()
     await this.#hello()
     if (level !== 'none' && !this.#session.secure) await this.#negotiateTls()
@@ -105,6 +111,7 @@ class Handshake {
       log.info(`Host offered STARTTLS: [${this.#session.host}]`)
     }
     this.#session.decided = true
+    if (requireTls !== undefined) this.#settleRequireTls(requireTls)
     await this.#authenticate()
   }
 
@@ -164,7 +171,8 @@ class Handshake {
   async #learn(raw: string): Promise<void> {
     const { relay, namaddr } = this.#session
     const capabilities = parseCapabilities(raw, await this.#discard())
-    this.#session.capabilities = capabilities
+    // RFC 8689 §3: REQUIRETLS is offered inside TLS only.
+    this.#session.capabilities = { ...capabilities, requireTls: capabilities.requireTls && this.#session.secure }
     if (capabilities.badSize !== undefined) log.warning(`bad EHLO SIZE limit "${capabilities.badSize}" from ${relay}`)
     if (this.#facts.loopDetect && equalsIgnoreCase(capabilities.name, this.#settings.myhostname)) {
       log.warning(`host ${relay} replied to HELO/EHLO with my own hostname ${this.#settings.myhostname}`)
@@ -197,20 +205,47 @@ class Handshake {
     throw new Refusal({ dsn: '5.6.7', reason }, { throttle: false, softUnlessFinal: true })
   }
 
+  /** No mail with this wish goes over this session. */
+  #cannotRequireTls(dsn: string, why: string, text: string): never {
+    this.#session.requireTls = `!requiretls:${why}`
+    throw new Refusal({ dsn, reason: `Sender requested REQUIRETLS, but ${text}` }, { throttle: false, softUnlessFinal: true })
+  }
+
+  /** RFC 8689 §4.2.1: the next server has to promise the same. */
+  #settleRequireTls(requireTls: RequireTls): void {
+    const { capabilities, namaddr, secure } = this.#session
+    if (secure && capabilities.requireTls) {
+      this.#session.requireTls = this.#verified ? 'requiretls' : 'requiretls:nocertmatch'
+      return
+    }
+    if (requireTls === 'enforce') {
+      this.#cannotRequireTls('5.7.30', 'none', `no server was found that supports REQUIRETLS. The last attempted server was ${namaddr}`)
+    }
+    this.#session.requireTls = 'requiretls:none'
+    if (secure) log.info(`${this.#facts.queueId}: Sender requested REQUIRETLS, but REQUIRETLS support was not offered by host ${namaddr}`)
+  }
+
+  /** The session does not have what the policy asks for. */
+  #violate(): void {
+    this.#session.decided = true
+    this.#session.violated = true
+  }
+
   async #negotiateTls(): Promise<void> {
     const { engine, host, namaddr, capabilities } = this.#session
     const required = this.#facts.policy.level !== 'may'
+    const demanded = this.#facts.requireTls === 'enforce' || this.#facts.requireTls === 'starttls'
     if (!capabilities.startTls) {
-      this.#session.decided = true
+      if (required) this.#violate()
+      if (demanded) this.#cannotRequireTls('5.7.30', 'nostarttls', `TLS service was not offered by host ${namaddr}`)
       if (!required) return
-      this.#session.violated = true
       throw new Refusal({ dsn: '4.7.4', reason: `TLS is required, but was not offered by host ${namaddr}` })
     }
     const { reply } = await engine.command('STARTTLS', 'starttls')
     if (!isPositive(reply)) {
-      this.#session.decided = true
+      if (required) this.#violate()
+      if (demanded) this.#cannotRequireTls('5.7.10', 'nostarttls', `host ${namaddr} refused to start TLS: ${reply.text}`)
       if (!required) return
-      this.#session.violated = true
       throw new Refusal(replyFailure(host, reply, `TLS is required, but host ${namaddr} refused to start TLS: ${reply.text}`))
     }
     await engine.startTls(this.#tlsStart())
@@ -239,9 +274,15 @@ class Handshake {
     const mustMatch = policy.level === 'verify' || policy.level === 'secure'
     if (mustMatch && this.#tools.tlsLogLevel > 0) logChainProblem(socket, relay)
     if (this.#tools.tlsLogLevel > 0) logConnection(socket, trust, relay)
-    this.#session.decided = true
-    if (!mustMatch || trust === 'Verified') return
-    this.#session.violated = true
+    this.#verified = mustMatch && trust === 'Verified'
+    if (!mustMatch || this.#verified) return
+    this.#violate()
+    if (this.#facts.requireTls !== undefined) this.#session.requireTls = 'requiretls:nocertmatch'
+    if (this.#facts.requireTls === 'enforce') {
+      const missing = trust === 'Trusted' ? 'matching' : 'trusted'
+      const text = `no ${missing} server certificate was found. The last attempted server was ${this.#session.namaddr}`
+      this.#cannotRequireTls('5.7.10', 'nocertmatch', text)
+    }
     throw new Refusal({ dsn: '4.7.5', reason: 'Server certificate not verified' })
   }
 

@@ -21,6 +21,8 @@ export type Slot = { readonly recipient: EnvelopeRecipient; state: 'open' | 'kee
 export type ProgressTools = {
   readonly delivered: Delivered
   readonly softBounce: boolean
+  /** A server that does not report deliveries itself is the last stop: the mail is delivered, not relayed. */
+  readonly assumeFinal: boolean
   /** The queue file, for marks. */
   readonly fd: number
 }
@@ -101,9 +103,10 @@ export class Progress {
   succeed(slot: Slot, reply: ServerReply, dsn = reply.dsn): void {
     slot.state = 'done'
     const { session } = this
+    const reports = session?.capabilities.dsn === true
     const report: RecipientReport = {
-      ...this.#report(dsn, reply.text), action: 'relayed',
-      successReportedElsewhere: session?.capabilities.dsn === true,
+      ...this.#report(dsn, reply.text), action: this.#tools.assumeFinal && !reports ? 'delivered' : 'relayed',
+      successReportedElsewhere: reports,
       ...(session === undefined ? {} : { diagType: 'smtp', diagText: reply.text, mtaType: 'dns', mtaName: session.host }),
     }
     this.#note(this.#tools.delivered.sent(this.request, slot.recipient, report, this.#tools.fd))

@@ -27,6 +27,8 @@ export class Session {
   decided = false
   /** The policy asks for what this session does not have: no mail goes over it. */
   violated = false
+  /** What became of a wish for REQUIRETLS, as `tls=` shows it; empty: there was none. */
+  requireTls = ''
   /** The user that was authenticated; empty: nobody. */
   user = ''
   /** Messages on this connection, this one included. */
@@ -51,6 +53,10 @@ export class Session {
 
   /** `tls=` of a delivery over this session. */
   get tlsStatus(): string {
+    return this.requireTls === '' ? this.#levelStatus : `${this.#levelStatus}/${this.requireTls}`
+  }
+
+  get #levelStatus(): string {
     if (!this.decided) return `${this.level}?`
     if (this.violated) return `!${this.level}`
     return this.secure || this.level === 'none' ? this.level : `${this.level}:none`

@@ -62,6 +62,10 @@ export type Settings = {
   readonly disableDowngrade: boolean
   readonly verifyTarget: 'rcpt' | 'data'
   readonly softBounce: boolean
+  /** lmtp_assume_final: a server without DSN is the last stop. */
+  readonly assumeFinal: boolean
+  /** smtp_per_request_deadline: time limits are for the whole of a step. */
+  readonly deadline: boolean
   readonly pix: { readonly words: string; readonly threshold: number; readonly delay: number }
   readonly cacheDestinations: readonly string[]
   readonly cacheOnDemand: boolean
@@ -133,6 +137,8 @@ export function readSettings(config: Config, service: string, lmtp: boolean): Se
     disableDowngrade: config.bool('disable_mime_output_conversion'),
     verifyTarget: config.str(pick('address_verify_target')).toLowerCase() === 'data' ? 'data' : 'rcpt',
     softBounce: config.bool('soft_bounce'),
+    assumeFinal: lmtp && config.bool('lmtp_assume_final'),
+    deadline: config.bool(pick('per_request_deadline')),
     pix: {
       words: config.str(pick('pix_workarounds')),
       threshold: config.time(pick('pix_workaround_threshold_time')),

@@ -8,12 +8,14 @@ import type { OpenMessage } from '#queue/content.ts'
 import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
 import type { SmtpClient } from './client.ts'
+import { SEND_OPTION } from './commands.ts'
 import { connectTo, type Endpoint } from './connect.ts'
 import { ConnectionBroken, SmtpEngine } from './engine.ts'
 import { LocalDataError } from './failure.ts'
-import { shakeHands, type HandshakeFailure } from './handshake.ts'
+import { shakeHands, type HandshakeFacts, type HandshakeFailure } from './handshake.ts'
 import { needsSmtpUtf8, outgoingMessage } from './outgoing.ts'
 import type { Progress } from './progress.ts'
+import { impossibleProtection, type RequireTls } from './require-tls.ts'
 import { Session } from './session.ts'
 import type { TlsPolicy } from './tls-policy.ts'
 import { brokenFailure, sendMessage } from './transaction.ts'
@@ -49,6 +51,8 @@ export class Visitor {
   #store = false
   /** Key of the first destination, until a good session has been kept under it. */
   #nexthopKey: string | undefined
+  /** Sessions that must not be replaced by one in clear. */
+  readonly #protected = new WeakSet<Session>()
 
   constructor(progress: Progress, message: OpenMessage, client: SmtpClient) {
     this.#progress = progress
@@ -86,18 +90,21 @@ export class Visitor {
   /** Connects to a server and sends. */
   async visit(endpoint: Endpoint, policy: TlsPolicy, facts: VisitFacts): Promise<VisitEnd> {
     const { settings } = this.#client
-    this.#progress.tls = `${policy.level}?`
+    const requireTls = await this.#requireTls(endpoint)
+    if (!this.#canProtect(requireTls, policy, facts.nexthop, endpoint.host)) return 'failed'
     const connected = await connectTo(endpoint, settings)
     if (connected.kind === 'failed') {
       this.#progress.why = connected.failure
       log.info(connected.failure.reason)
       return 'failed'
     }
-    const engine = new SmtpEngine(connected.socket, { name: settings.heloName, lmtp: settings.lmtp, times: settings.times })
+    const { heloName: name, lmtp, times, deadline } = settings
+    const engine = new SmtpEngine(connected.socket, { name, lmtp, times, deadline })
     const session = new Session(engine, endpoint, policy.level)
     session.bestMx = facts.bestMx
     this.#progress.session = session
-    const ready = await this.#handshake(session, policy, facts)
+    if (requireTls === 'enforce' || requireTls === 'starttls') this.#protected.add(session)
+    const ready = await this.#handshake(session, { policy, requireTls }, facts)
     if (ready) {
       facts.onReady?.()
       await this.#transfer(session)
@@ -106,10 +113,15 @@ export class Visitor {
     return ready ? 'done' : 'failed'
   }
 
+  /** REQUIRETLS is settled at the start of a session: one that waits has not made the promise. */
+  get #wantsProtection(): boolean {
+    return (this.#progress.request.sendOptions & SEND_OPTION.requireTls) !== 0
+  }
+
   async #reuse(key: string | undefined, onTaken: OnTaken): Promise<boolean> {
     if (!this.#load || key === undefined) return false
     for (let session = this.#client.cache.take(key); session !== undefined; session = this.#client.cache.take(key)) {
-      if (this.#needsSmtpUtf8 && !session.capabilities.smtpUtf8) {
+      if ((this.#needsSmtpUtf8 && !session.capabilities.smtpUtf8) || this.#wantsProtection) {
         await session.engine.leave(false)
         continue
       }
@@ -121,11 +133,32 @@ export class Visitor {
     return false
   }
 
-  async #handshake(session: Session, policy: TlsPolicy, facts: VisitFacts): Promise<boolean> {
+  #requireTls({ host, ...endpoint }: Endpoint): Promise<RequireTls | undefined> {
+    const address = endpoint.kind === 'inet' ? endpoint.address : ''
+    return this.#client.requireTls.find(this.#progress.request.sendOptions, host, address)
+  }
+
+  /** RFC 8689 §4.2.1: where our own policy cannot meet the sender's wish, no connection is needed to know it. */
+  #canProtect(requireTls: RequireTls | undefined, { level }: TlsPolicy, nexthop: string, host: string): boolean {
+    const impossible = impossibleProtection(requireTls, level, host)
+    const refused = impossible !== undefined && (requireTls === 'enforce' || impossible.status === 'noencryption')
+    this.#progress.tls = `${level}?${requireTls === undefined ? '' : '/requiretls?'}`
+    if (impossible === undefined) return true
+    if (!refused) {
+      log.info(`${this.#progress.request.queueId}: ${impossible.text}`)
+      return true
+    }
+    log.warning(`TLS policy lookup for ${nexthop}/${host}: ${impossible.text}`)
+    this.#progress.tls = `${level}?/!requiretls:${impossible.status}`
+    this.#progress.why = { dsn: '5.7.10', reason: impossible.text }
+    return false
+  }
+
+  async #handshake(session: Session, tls: Pick<HandshakeFacts, 'policy' | 'requireTls'>, facts: VisitFacts): Promise<boolean> {
     const { queueId, sender, nexthop, arrival } = this.#progress.request
     try {
       const refused = await shakeHands(session, {
-        queueId, sender, nexthop: facts.nexthop, domain: facts.domain, requestNexthop: nexthop, policy,
+        queueId, sender, nexthop: facts.nexthop, domain: facts.domain, requestNexthop: nexthop, ...tls,
         needsSmtpUtf8: this.#needsSmtpUtf8, loopDetect: facts.loopDetect, arrival: arrival.seconds * 1000,
       }, this.#client.handshake)
       if (refused === undefined) return true
@@ -162,9 +195,11 @@ export class Visitor {
    * Whether trouble with optional TLS allows the same server in clear. Not at the first
    * attempt of a message: the trouble may be someone who wants just that.
    */
-  #mayRetryInClear({ engine, level, secure }: Session): boolean {
+  #mayRetryInClear(session: Session): boolean {
+    const { engine, level, secure } = session
     const { flags, arrival, activeArrival } = this.#progress.request
-    if (level !== 'may' || engine.broken === undefined || this.#client.settings.saslEnabled) return false
+    if (level !== 'may' || engine.broken === undefined || this.#protected.has(session)) return false
+    if (this.#client.settings.saslEnabled) return false
     if (!secure && engine.broken.kind !== 'handshake') return false
     const waitedSeconds = activeArrival / 1000 - arrival.seconds
     return flags.verify || flags.userVerify || waitedSeconds >= this.#client.settings.minimalBackoff

@@ -284,3 +284,48 @@ test('AUTH logs in with the password of the server, and a refusal defers', async
   const strict = await deliverTo({ capabilities: ['AUTH PLAIN'] }, {}, { parameters: { ...parameters, smtp_sasl_security_options: 'noplaintext' } })
   assert.match(strict.log[0] ?? '', /dsn=4\.7\.0, status=deferred \(SASL authentication failed: server 127\.0\.0\.1\[127\.0\.0\.1\] offered no compatible authentication mechanisms for this type of connection security\)/)
 })
+
+/** The end of a reason about our own TLS level. */
+function level(name: string, what: string): string {
+  return `my configured TLS security level '${name}' disables ${what}. The last attempted server was 127.0.0.1)`
+}
+
+test('REQUIRETLS is honoured or the mail does not go there [RFC 8689]', async () => {
+  const request = { sendOptions: 32 }
+  const notOffered = 'TLS service was not offered by host 127.0.0.1[127.0.0.1])'
+  // The ends that the real client gives to the same mail.
+  const cases = [
+    ['none', 'enforce', 'tls=none?/!requiretls:nocertmatch, dsn=5.7.10', level('none', 'certificate matching')],
+    ['none', 'opportunistic+starttls', 'tls=none?/!requiretls:noencryption, dsn=5.7.10', level('none', 'encryption')],
+    ['may', 'enforce', 'tls=may?/!requiretls:nocertmatch, dsn=5.7.10', level('may', 'certificate matching')],
+    ['may', 'opportunistic+starttls', 'tls=may?/!requiretls:nostarttls, dsn=5.7.30', notOffered],
+    ['encrypt', 'opportunistic+starttls', 'tls=!encrypt/!requiretls:nostarttls, dsn=5.7.30', notOffered],
+    ['verify', 'enforce', 'tls=!verify/!requiretls:nostarttls, dsn=5.7.30', notOffered],
+  ] as const
+  for (const [tlsLevel, policy, expected, why] of cases) {
+    const { log, commands } = await deliverTo({}, { request }, { parameters: { smtp_tls_security_level: tlsLevel, smtp_requiretls_policy: policy } })
+    const line = log.at(-1) ?? ''
+    assert.ok(line.includes(expected) && line.endsWith(`status=bounced (Sender requested REQUIRETLS, but ${why}`), line)
+    assert.ok(!commands.some((command) => command.startsWith('MAIL')))
+  }
+  const relaxed = await deliverTo({}, { request }, { parameters: { smtp_requiretls_policy: 'inline:{{127.0.0.1=opportunistic}}, enforce' } })
+  assert.ok(relaxed.log.some((line) => line.includes('tls=none/requiretls:none, dsn=2.0.0, status=sent')), relaxed.log.join('\n'))
+})
+
+test('a temporary refusal of a whole server is not final while another is left', async () => {
+  await using first = await startPeer(answering({ greeting: '421 4.3.2 closed' }))
+  await using second = await startPeer(answering({ mail: '550 5.7.1 never' }), undefined, '127.0.0.2')
+  await using client = openTestClient()
+  const { log, reply } = await client.deliver(`[127.0.0.1]:${first.port} [127.0.0.2]:${second.port}`)
+  assert.equal(log[0], '4X1: host 127.0.0.1[127.0.0.1] refused to talk to me: 421 4.3.2 closed')
+  assert.match(log[1] ?? '', /status=bounced \(host 127\.0\.0\.2\[127\.0\.0\.2\] said: 550 5\.7\.1 never/)
+  assert.equal(reply.hop, undefined)
+})
+
+test('servers of the fallback relay take what the others do not', async () => {
+  await using relay = await startPeer(answering({}), undefined, '127.0.0.2')
+  await using client = openTestClient({ parameters: { smtp_fallback_relay: `[127.0.0.2]:${relay.port}`, inet_protocols: 'ipv4' } })
+  const { log } = await client.deliver('absent.example')
+  assert.equal(log.length, 1)
+  assert.match(log[0] ?? '', /relay=127\.0\.0\.2\[127\.0\.0\.2\]:\d+, .*status=sent/)
+})

@@ -1,5 +1,5 @@
 /**
- * The contract with nodemailer: what src/deliver/smtp/engine.ts touches of its insides.
+ * The contract with nodemailer: what src/deliver/smtp/engine-base.ts lists of its insides.
  *
  * When this fails after an update of the package, read its lib/smtp-connection again
  * before anything else: the engine replaces parts of it by name.
@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { test } from 'node:test'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
-import { ENGINE_METHODS, ENGINE_VERSION } from '#deliver/smtp/engine.ts'
+import { ENGINE_METHODS, ENGINE_VERSION } from '#deliver/smtp/engine-base.ts'
 
 const FIELDS = [
   '_socket', '_responseActions', '_responseQueue', '_supportedAuth', '_destroyed', 'options', 'servername', 'secure', 'secureConnection',
