@@ -286,7 +286,7 @@ test('AUTH logs in with the password of the server, and a refusal defers', async
 })
 
 /** The end of a reason about our own TLS level. */
-function level(name: string, what: string): string {
+function disabledBy(name: string, what: string): string {
   return `my configured TLS security level '${name}' disables ${what}. The last attempted server was 127.0.0.1)`
 }
 
@@ -295,9 +295,9 @@ test('REQUIRETLS is honoured or the mail does not go there [RFC 8689]', async ()
   const notOffered = 'TLS service was not offered by host 127.0.0.1[127.0.0.1])'
   // The ends that the real client gives to the same mail.
   const cases = [
-    ['none', 'enforce', 'tls=none?/!requiretls:nocertmatch, dsn=5.7.10', level('none', 'certificate matching')],
-    ['none', 'opportunistic+starttls', 'tls=none?/!requiretls:noencryption, dsn=5.7.10', level('none', 'encryption')],
-    ['may', 'enforce', 'tls=may?/!requiretls:nocertmatch, dsn=5.7.10', level('may', 'certificate matching')],
+    ['none', 'enforce', 'tls=none?/!requiretls:nocertmatch, dsn=5.7.10', disabledBy('none', 'certificate matching')],
+    ['none', 'opportunistic+starttls', 'tls=none?/!requiretls:noencryption, dsn=5.7.10', disabledBy('none', 'encryption')],
+    ['may', 'enforce', 'tls=may?/!requiretls:nocertmatch, dsn=5.7.10', disabledBy('may', 'certificate matching')],
     ['may', 'opportunistic+starttls', 'tls=may?/!requiretls:nostarttls, dsn=5.7.30', notOffered],
     ['encrypt', 'opportunistic+starttls', 'tls=!encrypt/!requiretls:nostarttls, dsn=5.7.30', notOffered],
     ['verify', 'enforce', 'tls=!verify/!requiretls:nostarttls, dsn=5.7.30', notOffered],
