@@ -1,15 +1,20 @@
 /** A plain SMTP client for tests: one command at a time, every reply kept. */
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 
 /** A conversation with a server. Closed at the end of an `await using` block. */
 export class SmtpClient {
-  readonly #socket: Socket
+  #socket: Socket
   #text = ''
   #waiting: (() => void) | undefined
   #ended = false
 
   private constructor(socket: Socket) {
     this.#socket = socket
+    this.#listen(socket)
+  }
+
+  #listen(socket: Socket): void {
     socket.setEncoding('latin1')
     socket.on('data', (chunk: string) => {
       this.#text += chunk
@@ -29,6 +34,23 @@ export class SmtpClient {
     return client
   }
   greeting = ''
+
+  /** The same in TLS from the first byte; the certificate is not looked at. */
+  static async openTls(port: number, host = '127.0.0.1'): Promise<SmtpClient> {
+    const client = new SmtpClient(connectTls({ port, host, rejectUnauthorized: false }))
+    client.greeting = await client.reply()
+    return client
+  }
+
+  /** Goes on in TLS after STARTTLS; the reply to STARTTLS. The certificate is not looked at. */
+  async startTls(): Promise<string> {
+    const reply = await this.command('STARTTLS')
+    if (!reply.startsWith('220')) return reply
+    this.#socket.removeAllListeners()
+    this.#socket = connectTls({ socket: this.#socket, rejectUnauthorized: false })
+    this.#listen(this.#socket)
+    return reply
+  }
 
   /** The next whole reply, its lines joined by LF; empty when the server has closed. */
   async reply(): Promise<string> {
