@@ -21,6 +21,7 @@ import { openRequireTls, type RequireTlsPolicies } from './require-tls.ts'
 import { openSaslClient } from './sasl.ts'
 import { readSettings, type Settings } from './settings.ts'
 import { openTlsContexts } from './tls.ts'
+import { TlsSessions } from './tls-sessions.ts'
 import { openTlsPolicies, type TlsPolicies } from './tls-policy.ts'
 import type { TransactionOptions } from './transaction.ts'
 import { checkUnsupported } from './unsupported.ts'
@@ -93,6 +94,7 @@ function handshakeTools(config: Config, settings: Settings): HandshakeTools {
     settings,
     sasl: openSaslClient(config, lmtp),
     tls: openTlsContexts(config, lmtp),
+    tlsSessions: new TlsSessions(config.str(pick('tls_session_cache_database')) === '' ? 0 : config.time(pick('tls_session_cache_timeout'))),
     tlsLogLevel: Number(config.str(pick('tls_loglevel'))) || 0,
     noteStartTlsOffer: config.bool(pick('tls_note_starttls_offer')),
     discardMaps: openMaps(discard, config.str(discard), { config }),

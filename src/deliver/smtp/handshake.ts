@@ -11,11 +11,13 @@ import { splitAtChars } from '#util/split.ts'
 import type { TlsStart } from './engine.ts'
 import { discardedWords, NO_CAPABILITIES, parseCapabilities, parseDiscard } from './capabilities.ts'
 import { isPositive, refusedToTalk, replyFailure, type Failure, type ServerReply } from './failure.ts'
+import { applyWorkarounds, isMasked } from './pix.ts'
 import type { RequireTls } from './require-tls.ts'
 import type { SaslClient } from './sasl.ts'
 import type { Session } from './session.ts'
 import type { Settings } from './settings.ts'
 import type { TlsPolicy } from './tls-policy.ts'
+import type { TlsSessions } from './tls-sessions.ts'
 import { logChainProblem, logConnection, matchNames, trustOf, type TlsContexts } from './tls.ts'
 
 /** What is the same for all sessions of a service. */
@@ -23,6 +25,7 @@ export type HandshakeTools = {
   readonly settings: Settings
   readonly sasl: SaslClient
   readonly tls: TlsContexts
+  readonly tlsSessions: TlsSessions
   readonly tlsLogLevel: number
   readonly noteStartTlsOffer: boolean
   readonly discardMaps: Maps
@@ -121,7 +124,7 @@ class Handshake {
     const { reply, raw } = await engine.greeting(wrapper)
     if (wrapper !== undefined) this.#judgeTls()
     if (!isPositive(reply)) throw new Refusal(refusedToTalk(host, namaddr, reply, this.#settings.skip5xxGreeting))
-    if (/^[20 *\t\n]*$/.test(raw)) await this.#pixWorkarounds()
+    if (isMasked(raw)) this.#noEsmtp = await applyWorkarounds(this.#session, this.#facts, this.#settings.pix, this.#tools.pixMaps)
     const [, ...words] = splitAtChars(raw.replace(/^\d+-/, '$& '), ' \t\n')
     if (this.#facts.loopDetect && equalsIgnoreCase(words[0] ?? '', this.#settings.myhostname)) {
       log.warning(`host ${relay} greeted me with my own hostname ${this.#settings.myhostname}`)
@@ -129,20 +132,6 @@ class Handshake {
     const { lmtp, alwaysSendEhlo, neverSendEhlo } = this.#settings
     const announced = words.some((word) => asciiUpper(word) === 'ESMTP')
     this.#esmtp = lmtp || ((alwaysSendEhlo || announced) && !neverSendEhlo && !this.#noEsmtp)
-  }
-
-  /** Firewalls of a certain make mask the greeting with asterisks, and cannot take a dot that comes alone. */
-  async #pixWorkarounds(): Promise<void> {
-    const { pix } = this.#settings
-    const { endpoint, relay } = this.#session
-    const found = await this.#tools.pixMaps.find(endpoint.kind === 'inet' ? endpoint.address : endpoint.path)
-    const words = splitAtChars((found.kind === 'found' ? found.value : pix.words).toLowerCase())
-    if (words.length === 0) return
-    this.#noEsmtp = words.includes('disable_esmtp')
-    const old = Date.now() - this.#facts.arrival >= pix.threshold * 1000
-    this.#session.delayDot = words.includes('delay_dotcrlf') && old
-    const enabled = [this.#noEsmtp ? 'disable_esmtp' : '', this.#session.delayDot ? 'delay_dotcrlf' : ''].filter(Boolean)
-    log.info(`${this.#facts.queueId}: enabling PIX workarounds: ${enabled.join(' ')} for ${relay}`)
   }
 
   async #hello(): Promise<void> {
@@ -258,7 +247,15 @@ class Handshake {
     const { policy, domain } = this.#facts
     const { host } = this.#session
     const servername = policy.servername === 'hostname' ? host : policy.servername === 'nexthop' ? domain : policy.servername
-    return { options: this.#tools.tls.options(policy), servername: servername === '' ? false : servername }
+    const session = this.#tools.tlsSessions.take(this.#sessionKey)
+    const options = this.#tools.tls.options(policy)
+    return { options: session === undefined ? options : { ...options, session }, servername: servername === '' ? false : servername }
+  }
+
+  /** A session is good for one server under one policy: what was accepted for one may not do for another. */
+  get #sessionKey(): string {
+    const { level, match, protocols } = this.#facts.policy
+    return [this.#session.relay, this.#facts.nexthop, level, protocols, ...match].join(' ')
   }
 
   /** The connection is encrypted: is it with the right server? */
@@ -270,6 +267,7 @@ class Handshake {
     if (!policy.connectionReuse) this.#session.tainted = true
     const { socket } = engine
     if (!(socket instanceof TLSSocket)) throw new Refusal({ dsn: '4.7.0', reason: 'TLS is required, but unavailable' })
+    this.#tools.tlsSessions.watch(this.#sessionKey, socket)
     const trust = trustOf(socket, matchNames(policy.match, host, domain))
     const mustMatch = policy.level === 'verify' || policy.level === 'secure'
     if (mustMatch && this.#tools.tlsLogLevel > 0) logChainProblem(socket, relay)

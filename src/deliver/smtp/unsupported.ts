@@ -25,6 +25,4 @@ export function checkUnsupported(config: Config, lmtp: boolean): void {
     const name = `${prefix}_${suffix}` as const
     if (isOn(name)) log.warning(`unsupported parameter: ${name}`)
   }
-  // Set in many a default main.cf: no reason for a warning at every start.
-  if (isOn(`${prefix}_tls_session_cache_database`)) log.debug(`unsupported parameter: ${prefix}_tls_session_cache_database`)
 }

@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { TLSSocket } from 'node:tls'
 import { SMTPServer } from 'smtp-server'
 import { openTestClient, type TestClientOptions, type TestMessage } from '#test/support/delivery.ts'
 import { fakeResolver } from '#test/support/dns.ts'
@@ -225,7 +226,12 @@ test('LMTP takes one reply per recipient, and speaks over a socket', async () =>
 test('TLS is used where it is offered, demanded where the policy says so, and checked', async () => {
   const { key, cert } = certificate()
   const messages: string[] = []
+  const resumed: boolean[] = []
   const server = new SMTPServer({
+    onSecure: (socket, _session, done) => {
+      resumed.push(socket instanceof TLSSocket && socket.isSessionReused())
+      done()
+    },
     key, cert, authOptional: true, disabledCommands: ['AUTH'],
     onData: (stream, session, done) => {
       stream.resume()
@@ -254,6 +260,10 @@ test('TLS is used where it is offered, demanded where the policy says so, and ch
       assert.ok(log.some((line) => line.includes(expected)), `${level}: ${log.join(' | ')}`)
       assert.equal(messages[0], security)
     }
+    await using client = openTestClient({ parameters: { smtp_tls_security_level: 'may', smtp_tls_session_cache_database: 'btree:/x' } })
+    resumed.length = 0
+    for (let i = 0; i < 2; i++) await client.deliver(nexthop)
+    assert.deepEqual(resumed, [false, true])
   } finally {
     await new Promise<void>((resolve) => server.close(() => resolve()))
   }
@@ -328,4 +338,26 @@ test('servers of the fallback relay take what the others do not', async () => {
   const { log } = await client.deliver('absent.example')
   assert.equal(log.length, 1)
   assert.match(log[0] ?? '', /relay=127\.0\.0\.2\[127\.0\.0\.2\]:\d+, .*status=sent/)
+})
+
+test('a masked greeting turns the workarounds for its firewalls on', async () => {
+  const { commands, log } = await deliverTo({ greeting: '220 **********************2***0**' })
+  assert.equal(commands[0], 'HELO client.example')
+  assert.equal(log[0], '4X1: enabling PIX workarounds: disable_esmtp for 127.0.0.1[127.0.0.1]:PORT')
+})
+
+test('a server that talks nonsense between replies is understood all the same', async () => {
+  await using server = await startPeer(async (peer) => {
+    peer.say('220 mx.example ESMTP')
+    for (const reply of ['250 mx.example', '*** noise', '250 ok', '354 go']) {
+      await peer.line()
+      if (reply.startsWith('*')) peer.say(reply, '250 ok')
+      else peer.say(reply)
+    }
+    await peer.data()
+    peer.say('250 2.0.0 done')
+  })
+  await using client = openTestClient()
+  const { log } = await client.deliver(`[127.0.0.1]:${server.port}`)
+  assert.match(log[0] ?? '', /status=sent \(250 2\.0\.0 done\)/)
 })
