@@ -137,7 +137,11 @@ export class Machine {
   *#dispatch(line: string, ahead: Uint8Array): Work<Outcome> {
     const { session } = this
     const { settings, ports, counters } = session
-    const text = (yield* wait(ports.filterCommand(line))) ?? line
+    const filtered = yield* wait(ports.filterCommand(line))
+    if (filtered !== undefined) {
+      ports.log.info(`${session.clientLabel}: replacing command "${printable(line).slice(0, 100)}" with "${printable(filtered).slice(0, 100)}"`)
+    }
+    const text = filtered ?? line
     const words = commandTokens(text)
     const [verb] = words
     if (verb === undefined) {

@@ -23,9 +23,19 @@ export function openRejectText(config: Config): RejectText {
   const common = config.raw('smtpd_reject_footer')
   const allowed = config.str('smtpd_expansion_filter')
   const extra = { server_name: config.str('myhostname') }
-  const filtered = (reply: string): MaybePromise<string> => {
+  const filtered = (reply: string, facts: SessionFacts): MaybePromise<string> => {
     if (filters.empty) return reply
-    return whenReady(filters.find(reply), (found) => (found.kind === 'found' && /^[45]\d\d[ -]/.test(found.value) ? found.value : reply))
+    return whenReady(filters.find(reply), (found) => {
+      if (found.kind !== 'found') return reply
+      const head = `${facts.queueId ?? 'NOQUEUE'}: reply filter`
+      log.info(`${head} in: ${reply}`)
+      if (!/^[45]\d\d[ -]/.test(found.value)) {
+        log.warning(`${head}: bad result: ${found.value}`)
+        return reply
+      }
+      log.info(`${head} out: ${found.value}`)
+      return found.value
+    })
   }
   const footerOf = (reply: string): MaybePromise<string> => {
     if (footers.empty) return common
@@ -38,5 +48,5 @@ export function openRejectText(config: Config): RejectText {
     for (const warning of footer.warnings) log.warning(warning)
     return reply
   }
-  return (reply, facts) => whenReady(filtered(reply), (own) => whenReady(footerOf(own), (template) => add(own, template, facts)))
+  return (reply, facts) => whenReady(filtered(reply, facts), (own) => whenReady(footerOf(own), (template) => add(own, template, facts)))
 }

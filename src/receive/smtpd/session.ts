@@ -51,7 +51,7 @@ export type Place = Where | string
 export class Session {
   readonly settings: Settings
   readonly ports: SessionPorts
-  /** The client as it connected: what may be done with XCLIENT and XFORWARD is decided on it. */
+  /** The client as it connected: it is counted under this address. */
   readonly origin: Readonly<Client>
   readonly counters = new CommandCounters()
   readonly accessState: AccessState
@@ -220,8 +220,8 @@ export class Session {
   *finishReply(reply: string): Work<string> {
     const soft = this.settings.softBounce ? softenReply(reply) : reply
     if (!soft.startsWith('4') && !soft.startsWith('5')) return soft
-    const { recipient } = this.transaction
-    return yield* wait(this.ports.finishReject(soft, this.facts('CONNECT', recipient === undefined ? {} : { recipient })))
+    const { firstRecipient } = this.transaction
+    return yield* wait(this.ports.finishReject(soft, this.facts('CONNECT', firstRecipient === undefined ? {} : { recipient: firstRecipient })))
   }
 }
 

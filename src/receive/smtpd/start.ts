@@ -15,10 +15,10 @@ export function* prepareSession(session: Session): Work<void> {
     session.bareNewlinesExcluded = true
     return
   }
-  // XCLIENT must not change who may use it, nor XFORWARD.
-  session.xclientAllowed = yield* listed(session, 'xclient', origin)
-  session.xforwardAllowed = yield* listed(session, 'xforward', origin)
-  session.unlimited = session.xclientAllowed || (yield* listed(session, 'event_exceptions', client))
+  // After XCLIENT the client is the one that was named: it is no proxy of ours.
+  session.xclientAllowed = yield* listed(session, 'xclient', client)
+  session.xforwardAllowed = yield* listed(session, 'xforward', client)
+  session.unlimited = (yield* listed(session, 'xclient', origin)) || (yield* listed(session, 'event_exceptions', client))
   session.verpAllowed = yield* listed(session, 'verp', client)
   session.bareNewlinesExcluded = settings.bareNewline.action !== 'accept' && (yield* listed(session, 'bare_newline_exclusions', client))
   yield* activateSasl(session)

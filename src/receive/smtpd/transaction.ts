@@ -15,8 +15,6 @@ export class Transaction {
   recipientOvershoot = 0
   /** Internal form. */
   firstRecipient: string | undefined
-  /** The recipient at hand, for macros. */
-  recipient: string | undefined
   encoding: '7bit' | '8bit' | undefined
   /** SIZE=, in bytes; 0 without. */
   declaredSize = 0

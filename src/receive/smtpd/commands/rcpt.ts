@@ -41,7 +41,6 @@ function* addRecipient(session: Session, address: CommandToken, words: readonly 
     if (refusal !== undefined) return refuse(refusal)
   }
   if (settings.recipientsMax > 0 && transaction.recipientCount >= settings.recipientsMax) return overLimit(session)
-  transaction.recipient = recipient
   if (!session.standAlone) {
     const facts = session.facts('RCPT', { recipient })
     const refusal = applyResult(session, yield* wait(ports.access.check('recipient', facts, session.accessState)))
