@@ -113,6 +113,12 @@ class ListParser {
     }
     this.#finishAddress(false)
     this.#skipWhile((token) => token.kind !== 'operator' || !'>;,:'.includes(token.text))
+    // A colon outside groups ends the phrase and is part of no address.
+    const colon = this.#tokens[this.#next]
+    if (!this.#inGroup && colon !== undefined && isOperatorToken(colon, ':')) {
+      this.#right.push(colon)
+      this.#next--
+    }
     this.#wordFits = true
   }
 
@@ -143,9 +149,10 @@ export function parseAddressList(value: string, limit = 0): AddressList {
   return { nodes, addresses: nodes.filter((node) => node.kind === 'address') }
 }
 
-/** An address of a list as rewriting sees it: external form, each word as it came. */
+/** An address of a list as rewriting sees it: external form, each word as it came; `""` for one without any. */
 export function addressText(node: AddressNode): string {
-  return externalTokens(node.tokens, node.rewritten ? 'spaced' : 'joined')
+  const text = externalTokens(node.tokens, node.rewritten ? 'spaced' : 'joined')
+  return text === '' ? '""' : text
 }
 
 /** Replaces an address of a list by another, in external form. */

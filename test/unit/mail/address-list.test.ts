@@ -44,6 +44,8 @@ test('formatAddressList() writes back phrases, comments, groups, and adds missin
     ['a b@c', 'a, b@c'],
     ['"a.b"@c', 'a.b@c'],
     ['a @ b . c', 'a@b.c'],
+    ['grp: <a@b>', 'grp: <a@b>'],
+    ['<a@b>:c <d@e>', '<a@b>:c <d@e>'],
   ] as const
   for (const [value, expected] of cases) assert.equal(formatAddressList(parseAddressList(value)), expected, value)
 })
@@ -74,14 +76,11 @@ test('formatAddressHeader() fills lines below 70 characters and starts the other
   assert.equal(formatAddressHeader('To', parseAddressList('a@b')), 'To: a@b')
 })
 
-const format = (value: string): string => formatAddressList(parseAddressList(value))
-
-test('formatAddressList() is stable: what it writes, it reads and writes the same', () => {
-  const piece = fc.constantFrom('a', 'b@c', '"q p"', '<', '>', '(x)', ',', ';', ':', ' ', '@', '.', '[1]', '%', '!', '\\', '|', 'é')
-  fc.assert(fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
-    // The first pass moves comments and adds commas, the second may still find that a comma made a new list.
-    const settled = format(format(pieces.join('')))
-    assert.equal(format(settled), settled)
+test('formatAddressList() writes well-formed lists in the form that it reads unchanged', () => {
+  const mailbox = fc.constantFrom('a@b', '"q p" <c@d>', 'e@f (g)', 'Ann Other <h@i>', '<j>', '"k l"@m', 'n@[1.2.3.4]', 'g: a@b, c;', 'é@ö')
+  fc.assert(fc.property(fc.array(mailbox, { maxLength: 8 }), (mailboxes) => {
+    const text = mailboxes.join(', ')
+    assert.equal(formatAddressList(parseAddressList(text)), text)
   }))
 })
 
