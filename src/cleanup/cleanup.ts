@@ -34,7 +34,7 @@ export type Cleanup = {
    */
   begin(flags: CleanupFlags): CleanupMessage
   /** Closes files. No message may be at work. */
-  close(): void
+  close(): Promise<void>
 }
 
 /**
@@ -50,8 +50,8 @@ export function openCleanup(config: Config, tools: Partial<CleanupTools> = {}): 
   const all: CleanupTools = { clock: systemClock, ...tools, spool, committer }
   return {
     begin: (flags) => new CleanupMessage(new MessageState(settings, createQueueFile(spool, 'incoming'), flags, all)),
-    close: () => {
-      if (tools.committer === undefined) committer.close()
+    close: async () => {
+      if (tools.committer === undefined) await committer.close()
     },
   }
 }

@@ -20,6 +20,8 @@ import { closeSync, openSync } from 'node:fs'
 import { chdir } from 'node:process'
 import type { Config } from '#config/config.ts'
 import { configDirectory, loadConfig } from '#config/load.ts'
+import { prepareJournal, recoverJournal } from '#queue/journal/recover.ts'
+import { openSpool } from '#queue/spool.ts'
 import { errnoText } from '#system/errno.ts'
 import { log, setLog, type OpenLog } from '#system/log.ts'
 import { getpwnam, isRoot, type User } from '#system/users.ts'
@@ -150,12 +152,12 @@ async function reload(master: Master, options: Options, oldLog: OpenLog): Promis
 }
 
 /** Signals, one after the other: a second SIGHUP waits for the first. */
-function obeySignals(master: Master, options: Options, firstLog: OpenLog): void {
+function obeySignals(master: Master, options: Options, firstLog: OpenLog, settle: () => Promise<unknown>): void {
   let work: Promise<OpenLog> = Promise.resolve(firstLog)
   process.on('SIGHUP', () => (work = work.then((current) => reload(master, options, current))))
   const stop = (reason: string): void => {
     log.info(reason)
-    void master.stop().then(() => {
+    void master.stop().then(settle).finally(() => {
       log.flush()
       process.exit(0)
     })
@@ -180,9 +182,13 @@ async function run(options: Options): Promise<void> {
   const owner = mailOwner(config)
   chdir(config.str('queue_directory'))
   lockInstance(config, owner)
+  const spool = openSpool(config, '.')
+  prepareJournal(spool, owner)
+  await recoverJournal(spool, owner)
   const master = new Master(config, owner)
   const specs = await readServices(config)
-  obeySignals(master, options, masterLog)
+  // After a stop the journal is empty: another mail system, or Postfix, can take the queue over.
+  obeySignals(master, options, masterLog, () => recoverJournal(spool, owner))
   if (options.init || process.pid === 1) collectOrphans((pid) => master.pids.has(pid))
   await master.start(specs)
   announce('daemon started', config)

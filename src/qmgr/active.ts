@@ -67,6 +67,8 @@ export type ActiveTools = {
   readonly routeTools: (message: ActiveMessage) => RouteTools
   /** New work stands in the scheduler. */
   readonly wake: () => void
+  /** A message has left the queue for good. */
+  readonly removed: (id: QueueId) => void
 }
 
 /** Group read: somebody asked to try this message now (`postqueue -i`). */
@@ -336,6 +338,7 @@ export class ActiveQueue {
     this.#messages.delete(id)
     try {
       if (removeFile(spool, 'active', id)) log.info(`${id}: removed`, { queue_id: id })
+      this.#tools.removed(id)
     } catch (error) {
       log.warning(`${id}: remove: ${errnoText(error)}`)
     }

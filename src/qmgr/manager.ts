@@ -8,6 +8,8 @@ import { externalAddress } from '#mail/address.ts'
 import { systemClock, type Clock } from '#system/clock.ts'
 import { log } from '#system/log.ts'
 import { files, O_RDWR } from '#system/files.ts'
+import { adoptOrphans } from '#queue/journal/recover.ts'
+import { journalOf, type JournalWriter } from '#queue/journal/writer.ts'
 import { markDone } from '#queue/mark.ts'
 import { moveFile, openSpool, queuePath, scanQueue, stampFile, type QueueId, type Spool } from '#queue/spool.ts'
 import { openRouter, type Router } from '#rewrite/resolve.ts'
@@ -23,6 +25,8 @@ import { Scheduler, type Assignment, type TransportRules } from './scheduler.ts'
 
 /** How often dead destinations are looked at. */
 const EXPIRE_DEAD_EVERY_MS = 10_000
+/** How often the journal is searched for segments of workers that have ended. */
+const ADOPT_EVERY_MS = 60_000
 const RETRY_TRANSPORT = 'retry'
 
 /** See the module header; `start()` begins the first scans. */
@@ -37,6 +41,8 @@ export class QueueManager {
   readonly #intake: Intake
   readonly #router: Router
   readonly #bounces: BounceClient
+  /** Absent where receivers do not use the journal. */
+  readonly #journal: JournalWriter | undefined
   readonly #deferTransports: ReadonlySet<string>
   #flushing = false
   #woken = false
@@ -52,6 +58,7 @@ export class QueueManager {
     this.#spool = openSpool(config, '.')
     this.#router = openRouter(config)
     this.#bounces = openBounceClient(config)
+    this.#journal = config.str('queue_commit') === 'journal' ? journalOf(this.#spool) : undefined
     this.#deferTransports = new Set(config.list('defer_transports'))
     this.#rules = transportRules(config)
     this.#scheduler = new Scheduler(this.#rules)
@@ -82,6 +89,7 @@ export class QueueManager {
       this.#scheduler.expire(this.#clock.now())
       this.#wake()
     })
+    every(ADOPT_EVERY_MS, () => void adoptOrphans(this.#spool).catch((error: unknown) => log.warning(`intake journal: ${String(error)}`)))
   }
 
   /** Receivers say that these messages stand in incoming/. */
@@ -114,6 +122,7 @@ export class QueueManager {
     if (this.#inFlight > 0) await new Promise<void>((resolve) => (this.#idle = resolve))
     this.#agents.close()
     this.#bounces.close()
+    await this.#journal?.close()
   }
 
   #openActive(): ActiveQueue {
@@ -129,6 +138,7 @@ export class QueueManager {
       notices: noticeTools(this.#bounces, this.#spool, !config.bool('disable_verp_bounces')),
       routeTools: this.#routeTools(),
       wake: () => this.#wake(),
+      removed: (id) => this.#journal?.done(id),
     })
   }
 

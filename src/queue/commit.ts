@@ -9,6 +9,7 @@
  */
 import type { Config } from '#config/config.ts'
 import { files, O_DIRECTORY, O_RDONLY } from '#system/files.ts'
+import { journalOf, type JournalWriter } from './journal/writer.ts'
 import type { Spool } from './spool.ts'
 import type { QueueFile } from './write.ts'
 
@@ -20,8 +21,8 @@ export type Committer = {
    * @throws {NodeJS.ErrnoException} ENOSPC, EIO and kin; the file is then closed and deleted.
    */
   commit(file: QueueFile): Promise<void>
-  /** Closes the directories kept open. No commit may be at work. */
-  close(): void
+  /** Closes what is kept open, and leaves nothing for recovery. No commit may be at work. */
+  close(): Promise<void>
 }
 
 /** Directories kept open; hashed queues have many. */
@@ -98,9 +99,10 @@ class FsyncCommitter implements Committer {
     file.close()
   }
 
-  close(): void {
+  close(): Promise<void> {
     for (const directory of this.#directories.values()) directory.close()
     this.#directories.clear()
+    return Promise.resolve()
   }
 
   #directory(path: string): SharedSync {
@@ -139,12 +141,46 @@ function discard(file: QueueFile): void {
 }
 
 /**
+ * Commits by an entry in the intake journal: one sync for all that ends meanwhile, and none of the file itself, which
+ * most mail does not live to see. What is too large, or written by no daemon (maildrop), is synced as a file.
+ */
+class JournalCommitter implements Committer {
+  readonly #journal: JournalWriter
+  readonly #fallback = new FsyncCommitter()
+
+  constructor(journal: JournalWriter) {
+    this.#journal = journal
+  }
+
+  async commit(file: QueueFile): Promise<void> {
+    const bytes = file.queue === 'maildrop' ? undefined : file.collected()
+    if (!bytes) return this.#fallback.commit(file)
+    try {
+      file.flush()
+      files.fchmod(file.fd, file.mode)
+      const queue = file.queue === 'hold' ? 'hold' : 'incoming'
+      await this.#journal.append({ kind: 'message', id: file.id, queue, seconds: file.seconds, bytes })
+    } catch (error) {
+      discard(file)
+      throw error
+    }
+    file.close()
+  }
+
+  async close(): Promise<void> {
+    await this.#fallback.close()
+    await this.#journal.close()
+  }
+}
+
+/**
  * The committer of a configuration.
  *
- * @throws {Error} When queue_commit asks for a way that this version does not have.
+ * @throws {Error} When queue_commit is neither `journal` nor `fsync`.
  */
-export function openCommitter(_spool: Spool, config: Config): Committer {
+export function openCommitter(spool: Spool, config: Config): Committer {
   const way = config.str('queue_commit')
-  if (way !== 'fsync') throw new Error(`queue_commit = ${way}: only "fsync" is available in this version`)
-  return new FsyncCommitter()
+  if (way === 'fsync') return new FsyncCommitter()
+  if (way === 'journal') return new JournalCommitter(journalOf(spool))
+  throw new Error(`bad string value "${way}" for parameter queue_commit: expected journal or fsync`)
 }

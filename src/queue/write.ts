@@ -136,6 +136,14 @@ export class QueueFile {
     files.write(this.fd, bytes, 0, bytes.length, offset)
   }
 
+  /**
+   * The whole file, when it still fits the buffer; the view stays good until the next write or `close()`.
+   * undefined: a part has been written out.
+   */
+  collected(): Uint8Array | undefined {
+    return this.#start === 0 ? this.#room().subarray(0, this.#filled) : undefined
+  }
+
   /** Writes out what is collected, so that the file can be read through `fd`. */
   flush(): void {
     if (this.#filled === 0) return

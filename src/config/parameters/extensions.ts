@@ -18,7 +18,7 @@ export const EXTENSION_PARAMETERS = {
   posthorn_dns_servers: extension(str('')),
   posthorn_version: extension(str('0.1.0', { min: 1 })),
   // journal or fsync: how an accepted message becomes durable.
-  queue_commit: extension(str('fsync', { min: 1 })),
+  queue_commit: extension(str('journal', { min: 1 })),
   smtpd_sasl_password_file: extension(str('$config_directory/sasl_passwd_users')),
   // 0: the number of CPUs for smtpd, smtp, relay and lmtp; 1 for every other service.
   worker_processes: extension(int(0)),

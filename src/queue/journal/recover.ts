@@ -7,8 +7,10 @@
  *
  * @module
  */
+import { chownSync } from 'node:fs'
 import { log } from '#system/log.ts'
 import { asUser, type Identity } from '#system/as-user.ts'
+import { isRoot } from '#system/users.ts'
 import { files, O_CREAT, O_EXCL, O_RDONLY, O_RDWR } from '#system/files.ts'
 import type { QueueId } from '#queue/id.ts'
 import { pathIn, queuePath, withParents, type Spool } from '#queue/spool.ts'
@@ -20,6 +22,7 @@ import { locate, syncSurvivors } from './survivors.ts'
 type MessageEntry = Extract<JournalEntry, { kind: 'message' }>
 
 const READY_MODE = 0o700
+const FOLDER_MODE = 0o700
 const TYPE_RECIPIENT = 0x52
 const TYPE_DONE = 0x44
 const TYPE_CANCELED = 0x2f
@@ -28,6 +31,12 @@ const TYPE_KILLED = 0x4b
 
 /** What recovery found and did. */
 export type Recovery = { readonly restored: readonly QueueId[]; readonly damaged: readonly string[]; readonly segments: number }
+
+/** Makes the journal's folder, which only its owner may enter. */
+export function prepareJournal(spool: Spool, owner: Identity): void {
+  const path = pathIn(spool, JOURNAL_FOLDER)
+  if (files.mkdir(path, FOLDER_MODE) && isRoot()) chownSync(path, owner.uid, owner.gid)
+}
 
 /**
  * Empties the journal of ended processes before the mail system starts, or after it has stopped: messages that are
@@ -46,7 +55,7 @@ export async function recoverJournal(spool: Spool, owner: Identity): Promise<Rec
   for (const id of restored) log.info(`${id}: restored from the intake journal`, { queue_id: id })
   log.flush()
   await syncSurvivors(spool, open.map(({ id }) => id))
-  const segments = deleteOrphans(spool, all, () => true)
+  const segments = deleteOrphans(all, () => true)
   await syncFolder(pathIn(spool, JOURNAL_FOLDER))
   return { restored, damaged, segments }
 }
@@ -57,7 +66,7 @@ export async function adoptOrphans(spool: Spool): Promise<void> {
   if (orphans.length === 0) return
   const contents = orphans.map(readSegment).filter((content) => content !== undefined)
   await syncSurvivors(spool, contents.flatMap(({ entries }) => entries.filter((e) => e.kind === 'message').map(({ id }) => id)))
-  deleteOrphans(spool, contents, ({ path, entries }) => {
+  deleteOrphans(contents, ({ path, entries }) => {
     const lastDone = entries.findLast(({ kind }) => kind === 'done')
     return !isNeeded(spool, path, lastDone?.seconds ?? 0)
   })
@@ -69,7 +78,7 @@ function isOrphan(path: string): boolean {
   return fd !== undefined
 }
 
-function deleteOrphans(spool: Spool, contents: readonly SegmentContent[], mayGo: (content: SegmentContent) => boolean): number {
+function deleteOrphans(contents: readonly SegmentContent[], mayGo: (content: SegmentContent) => boolean): number {
   let count = 0
   for (const content of contents) {
     if (!mayGo(content)) continue

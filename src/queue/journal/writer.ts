@@ -14,7 +14,7 @@ import type { QueueId } from '#queue/id.ts'
 import type { Spool } from '#queue/spool.ts'
 import { entryBytes, putEntry, type JournalEntry } from './format.ts'
 import { isNeeded } from './folder.ts'
-import { Segment, SEGMENT_BYTES_MAX } from './segment.ts'
+import { Segment } from './segment.ts'
 import { syncSurvivors } from './survivors.ts'
 
 type Waiting = { readonly entry: JournalEntry; readonly resolve: () => void; readonly reject: (error: unknown) => void }
@@ -26,8 +26,6 @@ const DONE_WAIT_MS = 100
 const SEGMENT_AGE_MAX_MS = 60_000
 /** Bytes of one sync: more waiting entries go with the next. */
 const BATCH_BYTES_MAX = 4 * 1024 * 1024
-/** The largest entry that a segment can hold with ease. */
-export const ENTRY_BYTES_MAX = SEGMENT_BYTES_MAX / 8
 
 export class JournalWriter {
   readonly #spool: Spool
@@ -189,4 +187,13 @@ export class JournalWriter {
       }
     })
   }
+}
+
+const writers = new Map<string, JournalWriter>()
+
+/** The writer of this process for a queue directory. */
+export function journalOf(spool: Spool): JournalWriter {
+  let writer = writers.get(spool.path)
+  if (!writer) writers.set(spool.path, (writer = new JournalWriter(spool)))
+  return writer
 }
