@@ -17,7 +17,7 @@ const queue = testSpool({
 })
 process.once('exit', () => queue[Symbol.dispose]())
 const cleanup = openCleanup(queue.config, {
-  committer: { commit: async (file) => { file.flush(); file.close() }, close: () => undefined },
+  committer: { commit: async (file) => { file.flush(); file.close() }, close: () => Promise.resolve() },
 })
 
 /** Whole records of a segment, up to and without `end`. @returns Where it ends. */

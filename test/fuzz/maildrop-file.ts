@@ -20,7 +20,7 @@ const pickup = new Pickup({
   queued: (id) => queued.push(id),
   cleanup: openCleanup(queue.config, {
     spool: queue.spool,
-    committer: { commit: async (file) => { file.flush(); file.close() }, close: () => undefined },
+    committer: { commit: async (file) => { file.flush(); file.close() }, close: () => Promise.resolve() },
   }),
 })
 

@@ -92,7 +92,7 @@ export async function submitMessage(
     }
     return await message.finish()
   } finally {
-    cleanup.close()
+    await cleanup.close()
   }
 }
 

@@ -36,7 +36,7 @@ export async function runPickup(config: Config, tools: Partial<CleanupTools> = {
     pickup.scan()
     await pickup.idle()
   } finally {
-    cleanup.close()
+    await cleanup.close()
   }
   return ids
 }

@@ -5,15 +5,12 @@
  * @module
  */
 import { spawn, type ChildProcessByStdio } from 'node:child_process'
-import { statSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
-import { programCommand } from '#commands/programs.ts'
+import { privilegedCommand } from '#commands/programs.ts'
 import type { Config } from '#config/config.ts'
 import { appendRecord } from '#queue/record.ts'
 import { attribute, attributeNumber, AttributeDecoder } from '#service/attributes.ts'
 import { errnoText } from '#system/errno.ts'
-import { getpwnam } from '#system/users.ts'
 import { ByteWriter } from '#util/byte-writer.ts'
 import { deferred } from '#util/deferred.ts'
 
@@ -27,24 +24,6 @@ export class DropError extends Error {
 
 /** Records are handed on in pieces of about this size. */
 const CHUNK_BYTES = 32_768
-const SET_GID = 0o2000
-
-/**
- * The command line of postdrop. Who may not write maildrop needs the one that is installed set-gid; the owner of
- * the queue can run the one beside this program.
- */
-export function postdropCommand(config: Config): [command: string, ...args: string[]] {
-  const uid = process.getuid?.()
-  const installed = join(config.str('command_directory'), 'postdrop')
-  const needsGroup = uid !== 0 && uid !== getpwnam(config.str('mail_owner'))?.uid
-  if (needsGroup && isSetGid(installed)) return [installed, '-r']
-  return [...programCommand('commands/postdrop'), '-r']
-}
-
-function isSetGid(path: string): boolean {
-  const stats = statSync(path, { throwIfNoEntry: false })
-  return stats !== undefined && (stats.mode & SET_GID) !== 0
-}
 
 /** One submission. */
 export class Drop {
@@ -57,9 +36,9 @@ export class Drop {
 
   /** Runs postdrop. */
   constructor(config: Config) {
-    const [command, ...args] = postdropCommand(config)
+    const [command, ...args] = privilegedCommand(config, 'postdrop')
     const env = { ...process.env, MAIL_CONFIG: config.directory }
-    this.#child = spawn(command, args, { env, stdio: ['pipe', 'pipe', 'inherit'] })
+    this.#child = spawn(command, [...args, '-r'], { env, stdio: ['pipe', 'pipe', 'inherit'] })
     const decoder = new AttributeDecoder()
     this.#child.stdout.on('data', (chunk: Buffer) => {
       this.#lists.push(...decoder.push(chunk))

@@ -13,14 +13,8 @@
  *
  * @module
  */
-import { basename } from 'node:path'
+import { calledAs } from '#commands/called-as.ts'
 import { runCommand } from '#commands/getopt.ts'
 import { sendmail } from './run.ts'
 
-/** How the command was called: a link's name counts. */
-function calledAs(): string {
-  const name = process.env['POSTHORN_ARGV0'] ?? ''
-  return name === '' ? 'sendmail' : basename(name)
-}
-
-if (import.meta.main) await runCommand((argv) => sendmail(calledAs(), argv))
+if (import.meta.main) await runCommand((argv) => sendmail(calledAs('sendmail'), argv))

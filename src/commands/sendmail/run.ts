@@ -6,7 +6,8 @@
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { CommandExit, warn } from '#commands/getopt.ts'
-import { programCommand } from '#commands/programs.ts'
+import { programCommand, setGidCommand } from '#commands/programs.ts'
+import { postqueue } from '#commands/postqueue/run.ts'
 import { loadTrustedConfig } from '#commands/setgid.ts'
 import { rebuildAliases } from '#commands/newaliases/rebuild.ts'
 import type { Config } from '#config/config.ts'
@@ -62,10 +63,10 @@ async function perform(options: SendmailOptions, surroundings: Surroundings): Pr
       return submitOrFlush(options, surroundings, alone)
     case 'list':
       alone('display queue mode')
-      return runSibling('commands/postqueue', ['-p'], config)
+      return runPostqueue(['-p'], config)
     case 'flush':
       alone('flush queue mode')
-      return runSibling('commands/postqueue', ['-f'], config)
+      return runPostqueue(['-f'], config)
     case 'daemon':
       alone('daemon mode')
       return runSibling('commands/postfix', ['start'], config)
@@ -90,11 +91,11 @@ async function submitOrFlush(
 ): Promise<number> {
   if (options.site !== undefined) {
     alone('flush site')
-    return runSibling('commands/postqueue', ['-s', options.site], config)
+    return runPostqueue(['-s', options.site], config)
   }
   if (options.queueId !== undefined) {
     alone('flush queue_id')
-    return runSibling('commands/postqueue', ['-i', options.queueId], config)
+    return runPostqueue(['-i', options.queueId], config)
   }
   const verp = options.verp === undefined ? undefined : verpDelimiters(options.verp, config, complaints)
   await submit({ ...options, verp }, {
@@ -111,11 +112,21 @@ function verpDelimiters(given: string, config: Config, complaints: Complaints): 
   return complaints.fatal(`-V requires two characters from ${allowed}`)
 }
 
+/** postqueue: the set-gid one for those who need it, otherwise in this process. @throws {CommandExit} */
+function runPostqueue(args: readonly string[], config: Config): Promise<number> {
+  const installed = setGidCommand(config, 'postqueue')
+  return installed === undefined ? postqueue(['-c', config.directory, ...args]) : runInOurPlace(installed, args, config)
+}
+
 /** Runs another program of this installation in our place: same input, same output, its exit status. */
 function runSibling(program: string, args: readonly string[], config: Config): Promise<number> {
   const [command, ...before] = programCommand(program)
+  return runInOurPlace(command, [...before, ...args], config)
+}
+
+function runInOurPlace(command: string, args: readonly string[], config: Config): Promise<number> {
   const env = { ...process.env, MAIL_CONFIG: config.directory }
-  const child = spawn(command, [...before, ...args], { env, stdio: 'inherit' })
+  const child = spawn(command, args, { env, stdio: 'inherit' })
   return new Promise((resolve, reject) => {
     child.on('error', reject)
     child.on('close', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])))

@@ -30,6 +30,9 @@ await runWorker('pickup', ({ config, common, args }) => {
   })
   return {
     trigger: () => pickup.scan(),
-    drain: () => pickup.idle(),
+    drain: async () => {
+      await pickup.idle()
+      await cleanup.close()
+    },
   }
 })

@@ -53,13 +53,14 @@ function newId(lines: readonly string[]): string {
 
 type Made = { readonly pickup: readonly string[]; readonly cleanup: readonly string[]; readonly records: readonly string[] | undefined }
 
+const withoutAge = (line: string): string => line.replace(/dated \d+ seconds/, 'dated N seconds')
+
 function shown(lines: readonly string[], file: (id: string) => Uint8Array | undefined): Made {
   const id = newId(lines)
   const bytes = id === '' ? undefined : file(id)
-  const daysLeft = (line: string): string => line.replace(/dated \d+ seconds/, 'dated N seconds')
   return {
-    pickup: comparableLog(lines, id, 'pickup').map(daysLeft),
-    cleanup: comparableLog(lines, id, 'cleanup').map(daysLeft),
+    pickup: comparableLog(lines, id, 'pickup').map(withoutAge),
+    cleanup: comparableLog(lines, id, 'cleanup').map(withoutAge),
     records: bytes === undefined ? undefined : comparableRecords(bytes, id),
   }
 }
