@@ -16,6 +16,7 @@ import { becomeOwner } from '#commands/queue-owner.ts'
 import type { Config } from '#config/config.ts'
 import { QueueMaintenance, type MassActions } from '#queue/maintain-all.ts'
 import { emptyTally, MessageActions, type Tally } from '#queue/maintain.ts'
+import { journaledMessages, recordRemoved } from '#queue/journal/recover.ts'
 import { openSpool, type Spool, type SpoolName } from '#queue/spool.ts'
 import { openProgramLog } from '#service/logging.ts'
 import { errnoText } from '#system/errno.ts'
@@ -200,8 +201,10 @@ export async function main(argv: readonly string[]): Promise<number> {
   const spool = openSpool(config, '.')
   const tally = emptyTally()
   const task = { spool, queues, options, tally }
+  const journaled = options.some(([letter]) => letter === 'd') ? journaledMessages(spool) : []
   await maintain(task)
   await treatIds(task)
+  await recordRemoved(spool, journaled)
   summarize(tally, options)
   log.flush()
   return 0

@@ -18,6 +18,7 @@ import type { JournalEntry } from './format.ts'
 import { isNeeded, lockOrphan, readSegment, segmentPaths, type SegmentContent } from './folder.ts'
 import { JOURNAL_FOLDER, syncFolder } from './segment.ts'
 import { locate, syncSurvivors } from './survivors.ts'
+import { JournalWriter } from './writer.ts'
 
 type MessageEntry = Extract<JournalEntry, { kind: 'message' }>
 
@@ -58,6 +59,21 @@ export async function recoverJournal(spool: Spool, owner: Identity): Promise<Rec
   const segments = deleteOrphans(all, () => true)
   await syncFolder(pathIn(spool, JOURNAL_FOLDER))
   return { restored, damaged, segments }
+}
+
+/** Messages that the journal would restore if they vanished now. Ask before messages are removed by hand. */
+export function journaledMessages(spool: Spool): QueueId[] {
+  const contents = segmentPaths(spool).map(readSegment).filter((content) => content !== undefined)
+  return openMessages(contents).map(({ id }) => id).filter((id) => locate(spool, id) !== undefined)
+}
+
+/** Says of those that are gone by now that this was meant: no recovery brings them back. Durable when it resolves. */
+export async function recordRemoved(spool: Spool, ids: readonly QueueId[]): Promise<void> {
+  const gone = ids.filter((id) => locate(spool, id) === undefined)
+  if (gone.length === 0) return
+  const journal = new JournalWriter(spool)
+  for (const id of gone) journal.done(id)
+  await journal.close()
 }
 
 /** While the mail system runs: takes over the segments of processes that have ended. */

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { configFrom } from '#config/load.ts'
 import { openCommitter } from '#queue/commit.ts'
 import { JournalWriter, journalOf } from '#queue/journal/writer.ts'
-import { adoptOrphans, prepareJournal, recoverJournal } from '#queue/journal/recover.ts'
+import { adoptOrphans, journaledMessages, prepareJournal, recordRemoved, recoverJournal } from '#queue/journal/recover.ts'
 import { readSegment, segmentPaths } from '#queue/journal/folder.ts'
 import { queueId, queuePath, type QueueId } from '#queue/spool.ts'
 import { createQueueFile } from '#queue/write.ts'
@@ -170,4 +170,17 @@ test('adoptOrphans() deletes the segment of a dead writer, but not one whose "do
   await adoptOrphans(spool.spool)
   assert.deepEqual(segmentPaths(spool.spool), [])
   assert.ok(messages)
+})
+
+test('recordRemoved() keeps a message that was removed by hand from coming back', async () => {
+  using spool = journalSpool()
+  const [kept, deleted] = await commit(spool, ['kept', 'deleted'])
+  assert.ok(kept && deleted)
+  const journaled = journaledMessages(spool.spool)
+  assert.deepEqual(journaled.toSorted(), [kept, deleted].toSorted())
+  rmSync(queuePath(spool.spool, 'incoming', deleted))
+  await recordRemoved(spool.spool, journaled)
+  abandon(spool)
+  assert.deepEqual((await recoverJournal(spool.spool, me)).restored, [])
+  assert.deepEqual(spool.names('incoming'), [kept])
 })
