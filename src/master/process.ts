@@ -69,6 +69,9 @@ export function workerArguments({ entry }: ServiceSpec, { listeners, stress }: W
   ]
 }
 
+/** Syncs of mailboxes and large messages wait for the device, and should wait together; libuv's default is 4. */
+const FILE_THREADS = '16'
+
 /** The starter of real processes, for the configuration that holds now. */
 export function processStarter(config: Config): WorkerStarter {
   const environment = { ...filterEnvironment(config.str('import_environment'), process.env), MAIL_CONFIG: config.directory }
@@ -79,7 +82,7 @@ export function processStarter(config: Config): WorkerStarter {
 function startOurs(spec: ServiceSpec, start: WorkerStart, events: WorkerEvents, environment: Record<string, string>): WorkerHandle {
   const file = spec.program.kind === 'worker' ? spec.program.file : spec.path
   const stdio: StdioOptions = ['ignore', 'inherit', 'pipe', ...start.listeners, 'ipc']
-  const env = { ...environment, [LIMIT_VARIABLE]: String(start.limit), [PROGRAM_VARIABLE]: spec.entry.command }
+  const env = { ...environment, [LIMIT_VARIABLE]: String(start.limit), [PROGRAM_VARIABLE]: spec.entry.command, UV_THREADPOOL_SIZE: FILE_THREADS }
   const child = spawn(process.execPath, [...NODE_FLAGS, file, ...workerArguments(spec, start)], { stdio, env })
   logErrors(child, spec)
   child.on('message', (message: unknown) => {

@@ -10,7 +10,7 @@
  * @module
  */
 import type { Config } from '#config/config.ts'
-import { externalAddress } from '#mail/address.ts'
+import { externalAddress, splitAddress } from '#mail/address.ts'
 import { NOTIFY } from '#mail/dsn-parameters.ts'
 import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
@@ -23,6 +23,7 @@ import type { MaybePromise } from '#util/maybe.ts'
 import type { BounceClient } from './bounce-client.ts'
 import { delaysText, type DeliveryTimes } from './delay-text.ts'
 import type { DeliverRequest } from './deliver.ts'
+import { FlushClient } from './flush-client.ts'
 
 /** What an agent says of one recipient. */
 export type RecipientReport = {
@@ -74,12 +75,14 @@ export function openDelivered(config: Config, bounces: BounceClient): Delivered 
 
 class Ends {
   readonly #bounces: BounceClient
+  readonly #flush: FlushClient
   readonly #softBounce: boolean
   readonly #decimalsMax: number
   readonly #showTls: boolean
 
   constructor(config: Config, bounces: BounceClient) {
     this.#bounces = bounces
+    this.#flush = new FlushClient(config, '.')
     this.#softBounce = config.bool('soft_bounce')
     this.#decimalsMax = config.int('delay_logging_resolution_limit')
     this.#showTls = config.str('maillog_compatibility') !== '3.7'
@@ -116,7 +119,15 @@ class Ends {
       log.warning(`${queueId}: defer service failure: ${errnoText(error)}`, { queue_id: queueId })
     }
     this.#line(ending, word)
+    this.#listForFlush(ending)
     return true
+  }
+
+  /** ETRN and `postqueue -s` deliver what waits for a site; a failure costs no more than an earlier attempt. */
+  #listForFlush({ request, recipient }: Ending): void {
+    const { domain } = splitAddress(recipient.address)
+    if (domain === undefined) return
+    this.#flush.add(domain, request.queueId).catch((error: unknown) => log.warning(`flush service: ${errnoText(error)}`))
   }
 
   async bounced(ending: Ending): Promise<boolean> {
