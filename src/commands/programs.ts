@@ -4,7 +4,10 @@
  *
  * @module
  */
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Config } from '#config/config.ts'
+import { getpwnam } from '#system/users.ts'
 
 /** Bundles keep the paths of their sources, but for the suffix. */
 const MAIN = import.meta.filename.endsWith('.ts') ? 'main.ts' : 'main.js'
@@ -24,4 +27,30 @@ export function programFile(program: string): string {
 /** The command line that runs a program with the Node.js of this process. */
 export function programCommand(program: string): [command: string, ...args: string[]] {
   return [process.execPath, programFile(program)]
+}
+
+const SET_GID = 0o2000
+
+function isSetGid(path: string): boolean {
+  const stats = statSync(path, { throwIfNoEntry: false })
+  return stats !== undefined && (stats.mode & SET_GID) !== 0
+}
+
+/**
+ * The installed set-gid command, when this process needs the rights of its group: whoever is neither root nor the
+ * owner of the queue may neither write maildrop nor use public sockets.
+ *
+ * @returns `undefined` when the program beside this one does as well, or nothing is installed set-gid.
+ */
+export function setGidCommand(config: Config, name: 'postdrop' | 'postqueue'): string | undefined {
+  const uid = process.geteuid?.()
+  if (uid === 0 || uid === getpwnam(config.str('mail_owner'))?.uid) return undefined
+  const installed = join(config.str('command_directory'), name)
+  return isSetGid(installed) ? installed : undefined
+}
+
+/** The command line of a command that may be set-gid. */
+export function privilegedCommand(config: Config, name: 'postdrop' | 'postqueue'): [command: string, ...args: string[]] {
+  const installed = setGidCommand(config, name)
+  return installed === undefined ? programCommand(`commands/${name}`) : [installed]
 }

@@ -3,7 +3,6 @@
  *
  * Source: DATABASE_README; postconf(1), -m.
  */
-import { randomInt } from 'node:crypto'
 import { log } from '#system/log.ts'
 import { splitAtChars, splitOutsideBraces, stripBraces } from '#util/split.ts'
 import { balancedBraces } from '#util/split.ts'
@@ -90,7 +89,7 @@ export function openRandmap({ name, spec }: OpenRequest): Table {
   const inside = insideBraces(name)
   const values = inside === undefined ? [] : splitAtChars(inside)
   if (values.length === 0) throw new TableOpenError(`bad syntax: "${spec}"; need "randmap:{value...}"`)
-  return constantTable(spec, true, () => found(values[randomInt(values.length)] ?? ''))
+  return constantTable(spec, true, () => found(values[Math.floor(Math.random() * values.length)] ?? ''))
 }
 
 /** Opens `debug:type:name`: like `type:name`, with a log line for each lookup. */

@@ -1,17 +1,17 @@
 /**
- * mailq: shows the queue; another name of `postqueue -p`.
+ * mailq: shows the queue. It is sendmail under another name, and takes its options.
+ *
+ *     mailq [-C config_dir] [-v]
+ *
+ * Talks to:      those whom postqueue talks to.
+ * Reads, writes: nothing by itself.
+ * Privileges:    none: only postqueue has some.
+ * Diagnostics:   those of postqueue with their exit status, 69; 75 for a wrong command line.
  *
  * @module
  */
 import { runCommand } from '#commands/getopt.ts'
-import { postqueue } from '#commands/postqueue/run.ts'
+import { calledAs } from '#commands/called-as.ts'
+import { sendmail } from '#commands/sendmail/run.ts'
 
-/** sendmail's options that mean nothing here are taken without a word; `-C` names the configuration. */
-function postqueueArguments(argv: readonly string[]): string[] {
-  const at = argv.findIndex((word) => word.startsWith('-C'))
-  const word = argv[at] ?? ''
-  const directory = word === '-C' ? argv[at + 1] : word.slice(2)
-  return directory ? ['-c', directory, '-p'] : ['-p']
-}
-
-if (import.meta.main) await runCommand((argv) => postqueue(postqueueArguments(argv)))
+if (import.meta.main) await runCommand((argv) => sendmail(calledAs('mailq'), argv))

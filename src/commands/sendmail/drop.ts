@@ -88,8 +88,13 @@ export class Drop {
     const { stdin } = this.#child
     if (!stdin.writable || stdin.write(bytes)) return Promise.resolve()
     return new Promise((resolve) => {
-      stdin.once('drain', resolve)
-      stdin.once('close', resolve)
+      const done = (): void => {
+        stdin.off('drain', done)
+        stdin.off('close', done)
+        resolve()
+      }
+      stdin.on('drain', done)
+      stdin.on('close', done)
     })
   }
 

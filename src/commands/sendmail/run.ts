@@ -72,6 +72,7 @@ async function perform(options: SendmailOptions, surroundings: Surroundings): Pr
       return runSibling('commands/postfix', ['start'], config)
     case 'aliases':
       alone('alias initialization mode')
+      setLog(openProgramLog(config, { program: 'postalias', stderr: 'postalias' }))
       return rebuildAliases(config, options.aliasDatabase === undefined ? undefined : [options.aliasDatabase])
     case 'dialog':
       alone('stand-alone mode')

@@ -6,6 +6,7 @@
  */
 import type { Readable } from 'node:stream'
 import { CommandExit } from '#commands/getopt.ts'
+import { privilegedCommand } from '#commands/programs.ts'
 import { STATUS, statusDetail } from '#cleanup/status.ts'
 import type { Config } from '#config/config.ts'
 import { internalAddress } from '#mail/address.ts'
@@ -15,7 +16,7 @@ import { errnoText } from '#system/errno.ts'
 import { getpwuid, type User } from '#system/users.ts'
 import { openMatchList } from '#tables/match-list.ts'
 import { asciiUpper } from '#util/ascii.ts'
-import { Drop, DropError, postdropCommand } from './drop.ts'
+import { Drop, DropError } from './drop.ts'
 import { HeaderRecipients } from './header-recipients.ts'
 import { MessageLines, type LineEndings } from './lines.ts'
 import type { Complaints, SendmailOptions } from './options.ts'
@@ -81,7 +82,7 @@ class Submission {
         await drop.cancel()
         throw error
       }
-      const [command] = postdropCommand(config)
+      const [command] = privilegedCommand(config, 'postdrop')
       complaints.fatal(`${this.#who()}: unable to execute ${command}: ${error.message}`)
     }
   }

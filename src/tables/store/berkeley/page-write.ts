@@ -1,7 +1,6 @@
 /**
  * Writing pages of Berkeley DB files: a growing file, page headers, overflow chains.
  */
-import { randomFillSync } from 'node:crypto'
 import { PAGE_HEADER_SIZE, PAGE_SIZE, PAGE_TYPE } from './page.ts'
 
 /** Bytes of one item that an overflow page holds. */
@@ -45,7 +44,7 @@ export class PageWriter {
     bytes.writeUInt32LE(PAGE_SIZE, 20)
     bytes.writeUInt8(type, 25)
     // The identity of the file, by which Berkeley DB shares it between handles.
-    randomFillSync(bytes, 52, 20)
+    bytes.set(crypto.getRandomValues(new Uint8Array(20)), 52)
     return bytes
   }
 
