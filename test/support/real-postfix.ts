@@ -1,7 +1,8 @@
 /**
  * The real Postfix as a judge: a private instance of version 3.11 in a temporary folder.
  *
- * POSTFIX_JUDGE names the script that runs its programs and POSTFIX_JUDGE_DIR the folder where it is unpacked.
+ * POSTHORN_JUDGE names the folder where it is unpacked. The tool that unpacks it and runs its programs lies beside
+ * this repository, in a folder `shared`; without it the tests that need the judge are skipped.
  */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -11,15 +12,24 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
-const SCRIPT = process.env['POSTFIX_JUDGE'] ?? '/work/shared/tools/postfix-3.11'
-const UNPACKED = process.env['POSTFIX_JUDGE_DIR'] ?? '/tmp/pf311'
+const SCRIPT = join(import.meta.dirname, '../../../shared/tools/postfix-3.11')
+const UNPACKED = process.env['POSTHORN_JUDGE'] ?? '/tmp/pf311'
+
+/** Parameters of a configuration that runs its programs. */
+export const JUDGE_DIRECTORIES = {
+  command_directory: join(UNPACKED, 'bin'),
+  daemon_directory: join(UNPACKED, 'libexec'),
+  meta_directory: '/etc/postfix',
+  shlib_directory: '/usr/lib/postfix',
+} as const
 
 const run = promisify(execFile)
 
 /** Why the judge cannot be used here; `undefined` when it can. */
 export function judgeAbsent(): string | undefined {
   if (process.getuid?.() !== 0) return 'the real Postfix needs root'
-  return existsSync(SCRIPT) && existsSync(join(UNPACKED, 'bin', 'postconf')) ? undefined : 'no real Postfix 3.11 here'
+  if (!existsSync(SCRIPT)) return 'no real Postfix 3.11 here: ../shared/tools/postfix-3.11 is missing'
+  return existsSync(join(UNPACKED, 'bin', 'postconf')) ? undefined : `no real Postfix 3.11 here: nothing is unpacked in ${UNPACKED}`
 }
 
 /** The command line that runs one of its programs (postmap, postconf ...). */
@@ -85,16 +95,15 @@ export async function startRealPostfix({ main, master, files = {} }: RealPostfix
 function places(directory: string): Record<string, string> {
   return {
     compatibility_level: '3.11',
-    command_directory: join(UNPACKED, 'bin'),
-    daemon_directory: join(UNPACKED, 'libexec'),
-    meta_directory: '/etc/postfix',
-    shlib_directory: '/usr/lib/postfix',
+    ...JUDGE_DIRECTORIES,
     queue_directory: join(directory, 'queue'),
     data_directory: join(directory, 'data'),
     maillog_file: join(directory, 'log'),
     maillog_file_prefixes: tmpdir(),
     syslog_name: 'judge',
     inet_interfaces: '127.0.0.1',
+    // The same configuration may be given to our programs, whose default is another name.
+    mail_name: 'Postfix',
   }
 }
 

@@ -3,6 +3,7 @@ import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, readdirSync, read
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { getpwnam } from '#system/users.ts'
+import { JUDGE_DIRECTORIES } from './real-postfix.ts'
 import { runTool, type ToolOptions, type ToolResult, type Whose } from './tools.ts'
 
 const BOTH = ['real', 'ours'] as const
@@ -28,8 +29,8 @@ export type TwoQueues = Disposable & {
 function mainCf(folder: string): string {
   return [
     'compatibility_level = 3.11', `queue_directory = ${folder}/queue`, `data_directory = ${folder}`, `maillog_file = ${folder}/log`,
-    `maillog_file_prefixes = ${tmpdir()}`, 'command_directory = /tmp/pf311/bin', 'daemon_directory = /tmp/pf311/libexec',
-    'meta_directory = /etc/postfix', 'shlib_directory = /usr/lib/postfix', 'myhostname = mail.example.org', 'mail_name = Postfix',
+    `maillog_file_prefixes = ${tmpdir()}`,
+    ...Object.entries(JUDGE_DIRECTORIES).map(([name, value]) => `${name} = ${value}`), 'myhostname = mail.example.org', 'mail_name = Postfix',
     'inet_interfaces = 127.0.0.1', '',
   ].join('\n')
 }

@@ -89,7 +89,7 @@ export const GENERAL_PARAMETERS = {
   invalid_hostname_reject_code: int(501),
   known_tcp_ports: str('lmtp=24, smtp=25, smtps=submissions=465, submission=587'),
   line_length_limit: int(2048, { min: 512 }),
-  mail_name: str('Postfix', { min: 1 }),
+  mail_name: str('Posthorn', { min: 1 }),
   mail_owner: str('postfix', { min: 1 }),
   mail_release_date: str('20260907', { min: 1 }),
   mail_spool_directory: str('/var/mail'),
