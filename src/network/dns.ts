@@ -61,7 +61,8 @@ export function isNullMx(answer: DnsAnswer<Mx>): boolean {
   return answer.kind === 'ok' && answer.records.length === 1 && answer.records[0]?.host === ''
 }
 
-function settings({ servers = [], resolvConf = '/etc/resolv.conf', timeoutMs, trustAd = false }: ResolverOptions): () => ResolvConf {
+function settings(options: ResolverOptions): () => ResolvConf {
+  const { servers = [], resolvConf = '/etc/resolv.conf', timeoutMs, trustAd = false } = options
   const fixed = servers.map(parseServer)
   if (fixed.length > 0) {
     const conf = { ...parseResolvConf(''), servers: fixed, trustAd }
@@ -114,8 +115,10 @@ async function nativeAddresses(name: string, family: 0 | 4 | 6): Promise<DnsAnsw
     return { kind: 'ok', records: found.map(({ address }) => address), ttl: 0, name, secure: false }
   } catch (error) {
     const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
-    const reason = `unable to look up host ${name}: ${NATIVE_REASONS[code] ?? 'Non-recoverable failure in name resolution'}`
+    const words = NATIVE_REASONS[code] ?? 'Non-recoverable failure in name resolution'
+    const reason = `unable to look up host ${name}: ${words}`
     if (code === 'EAI_AGAIN') return { kind: 'retry', reason }
-    return code === 'ENOTFOUND' || code === 'EAI_NODATA' ? { kind: 'notfound', exists: false, reason } : { kind: 'fail', reason }
+    if (code === 'ENOTFOUND' || code === 'EAI_NODATA') return { kind: 'notfound', exists: false, reason }
+    return { kind: 'fail', reason }
   }
 }

@@ -149,7 +149,8 @@ function serviceOrder(checked: AddressList, list: readonly ServerAddress[]): Add
 /** RFC 2782: by priority; within one, at random with the odds of the weights. */
 function orderServices(records: readonly Srv[], random: Random): Server[] {
   const out: Server[] = []
-  const rest = records.filter(({ host }) => host !== '').toSorted((a, b) => a.priority - b.priority || a.weight - b.weight)
+  const rest = records.filter(({ host }) => host !== '')
+    .toSorted((a, b) => a.priority - b.priority || a.weight - b.weight)
   while (rest.length > 0) {
     const same = rest.filter(({ priority }) => priority === rest[0]?.priority)
     let ticket = random(same.reduce((sum, { weight }) => sum + weight, 0) + 1)
@@ -206,7 +207,9 @@ async function dnsAddresses(
   host: string, resolver: Resolver, { families, resolverOptions, dnssec }: Settings,
 ): Promise<DnsAddresses> {
   const options = { ...resolverOptions, dnssec }
-  const answers = await Promise.all(families.map((family) => (family === 4 ? resolver.a(host, options) : resolver.aaaa(host, options))))
+  const ask = (family: 4 | 6): Promise<DnsAnswer<string>> =>
+    (family === 4 ? resolver.a(host, options) : resolver.aaaa(host, options))
+  const answers = await Promise.all(families.map(ask))
   const addresses = answers.flatMap((answer) => (answer.kind === 'ok' ? answer.records : []))
   const problems = answers.filter((answer) => answer.kind !== 'ok')
   return { addresses, problem: problems.find(({ kind }) => kind !== 'notfound') ?? problems[0] }

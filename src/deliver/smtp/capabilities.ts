@@ -64,9 +64,11 @@ export function parseCapabilities(raw: string, discard: Discard): Capabilities {
     // Some old servers write "AUTH=PLAIN".
     const [word = '', ...values] = line.split(/[ \t=]+/)
     const keyword = word.toUpperCase()
-    if (keyword !== '' && !discard.keywords.has(keyword)) offered.set(keyword, [...offered.get(keyword) ?? [], ...values])
+    if (keyword === '' || discard.keywords.has(keyword)) continue
+    offered.set(keyword, [...offered.get(keyword) ?? [], ...values])
   }
-  const upper = (keyword: string): string[] => (offered.get(keyword) ?? []).filter(Boolean).map((word) => word.toUpperCase())
+  const upper = (keyword: string): string[] =>
+    (offered.get(keyword) ?? []).filter(Boolean).map((word) => word.toUpperCase())
   return {
     name: splitAtChars(first, ' \t')[0] ?? '',
     pipelining: offered.has('PIPELINING'),

@@ -17,6 +17,7 @@ import { openFilters, type Filters } from './filters.ts'
 import { openGeneric, type GenericAddresses } from './generic.ts'
 import type { HandshakeTools } from './handshake.ts'
 import { LookupMemo } from './lookup-memo.ts'
+import { parameterNames } from './parameter-name.ts'
 import { openRequireTls, type RequireTlsPolicies } from './require-tls.ts'
 import { openSaslClient } from './sasl.ts'
 import { readSettings, type Settings } from './settings.ts'
@@ -88,13 +89,14 @@ export function openSmtpClient(options: ClientOptions): SmtpClient {
 
 function handshakeTools(config: Config, settings: Settings): HandshakeTools {
   const { lmtp } = settings
-  const pick = <const S extends string>(suffix: S): `smtp_${S}` | `lmtp_${S}` => (lmtp ? `lmtp_${suffix}` : `smtp_${suffix}`)
+  const pick = parameterNames(lmtp)
+  const keepsSessions = config.str(pick('tls_session_cache_database')) !== ''
   const discard = lmtp ? 'lmtp_discard_lhlo_keyword_address_maps' : 'smtp_discard_ehlo_keyword_address_maps'
   return {
     settings,
     sasl: openSaslClient(config, lmtp),
     tls: openTlsContexts(config, lmtp),
-    tlsSessions: new TlsSessions(config.str(pick('tls_session_cache_database')) === '' ? 0 : config.time(pick('tls_session_cache_timeout'))),
+    tlsSessions: new TlsSessions(keepsSessions ? config.time(pick('tls_session_cache_timeout')) : 0),
     tlsLogLevel: Number(config.str(pick('tls_loglevel'))) || 0,
     noteStartTlsOffer: config.bool(pick('tls_note_starttls_offer')),
     discardMaps: openMaps(discard, config.str(discard), { config }),
@@ -102,7 +104,9 @@ function handshakeTools(config: Config, settings: Settings): HandshakeTools {
   }
 }
 
-async function passOn(transport: string, request: DeliverRequest, recipients: readonly EnvelopeRecipient[]): Promise<DeliverReply> {
+async function passOn(
+  transport: string, request: DeliverRequest, recipients: readonly EnvelopeRecipient[],
+): Promise<DeliverReply> {
   const colon = transport.indexOf(':')
   const name = colon < 0 ? transport : transport.slice(0, colon)
   const nexthop = colon < 0 || colon === transport.length - 1 ? request.nexthop : transport.slice(colon + 1)

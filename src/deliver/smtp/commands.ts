@@ -95,7 +95,10 @@ function encodeOrcpt(typeAndAddress: string): string {
 
 /** RFC 6533 §3, the form for SMTPUTF8 sessions: only ASCII that has a meaning of its own is encoded. */
 function encodeUnicodeXtext(text: string): string {
-  return text.replaceAll(/[\p{Cc} \\+=]/gu, (c) => `\\x{${(c.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(2, '0')}}`)
+  return text.replaceAll(/[\p{Cc} \\+=]/gu, (c) => {
+    const hex = (c.codePointAt(0) ?? 0).toString(16).toUpperCase()
+    return `\\x{${hex.padStart(2, '0')}}`
+  })
 }
 
 /** An address in the form of RFC 5321 §4.1.2; quoted only when that is asked for. */
@@ -118,7 +121,9 @@ export type ClientFacts = {
 }
 
 /** The two XFORWARD commands, each only when it says something. Source: XFORWARD_README. */
-export function xforwardCommands(facts: ClientFacts, offered: ReadonlySet<string>): { address?: string; helo?: string } {
+export function xforwardCommands(
+  facts: ClientFacts, offered: ReadonlySet<string>,
+): { address?: string; helo?: string } {
   const source = facts.rewriteContext === '' ? '' : facts.rewriteContext === 'local' ? 'LOCAL' : 'REMOTE'
   const address = xforward(offered, [
     ['NAME', known(facts.clientName)], ['ADDR', known(facts.clientAddress)], ['PORT', known(facts.clientPort)],

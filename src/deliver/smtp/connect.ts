@@ -51,13 +51,16 @@ function failed(endpoint: Endpoint, text: string): Connected {
   return { kind: 'failed', failure: { dsn: '4.4.1', reason: `connect to ${nameAddressPort(endpoint)}: ${text}` } }
 }
 
-function attempt(endpoint: Endpoint, localAddress: string, timeoutSeconds: number): Promise<Connected | { bindProblem: string }> {
+type Attempt = Connected | { readonly bindProblem: string }
+
+function attempt(endpoint: Endpoint, localAddress: string, timeoutSeconds: number): Promise<Attempt> {
   return new Promise((resolve) => {
     const socket = connectSocket(endpoint.kind === 'unix' ? { path: endpoint.path } : {
       host: endpoint.address, port: endpoint.port, ...(localAddress === '' ? {} : { localAddress }),
     })
-    const timer = timeoutSeconds === 0 ? undefined : setTimeout(() => finish(failed(endpoint, 'Connection timed out')), timeoutSeconds * 1000)
-    const finish = (result: Connected | { bindProblem: string }): void => {
+    const giveUp = (): void => finish(failed(endpoint, 'Connection timed out'))
+    const timer = timeoutSeconds === 0 ? undefined : setTimeout(giveUp, timeoutSeconds * 1000)
+    const finish = (result: Attempt): void => {
       clearTimeout(timer)
       socket.removeAllListeners('connect')
       // From here on the engine listens; until then an error must not end the process.

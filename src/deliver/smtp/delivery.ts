@@ -16,6 +16,7 @@ import type { Endpoint } from './connect.ts'
 import { DestinationError, parseDestination, portNumber, splitNexthop } from './destination.ts'
 import { isLoop, isSoft, type Failure } from './failure.ts'
 import { Progress } from './progress.ts'
+import type { Session } from './session.ts'
 import type { TlsPolicy } from './tls-policy.ts'
 import { Visitor } from './visit.ts'
 import { Walk, type Site } from './walk.ts'
@@ -28,7 +29,8 @@ export async function deliverRequest(request: DeliverRequest, client: SmtpClient
   try {
     const { softBounce, assumeFinal: parameter } = client.settings
     const assumeFinal = parameter || client.flags.includes('X')
-    const progress = new Progress(request, handoff, { delivered: client.delivered, softBounce, assumeFinal, fd: message.fd })
+    const tools = { delivered: client.delivered, softBounce, assumeFinal, fd: message.fd }
+    const progress = new Progress(request, handoff, tools)
     const passed = await new Delivery(progress, message, client).run()
     return passed ?? await progress.reply()
   } finally {
@@ -98,7 +100,9 @@ class Delivery {
 
   async #trySocket(path: string): Promise<void> {
     const { fallbackRelay, myhostname } = this.#client.settings
-    if (fallbackRelay !== '') log.warning(`ignoring "lmtp_fallback_relay = ${fallbackRelay}" setting for non-TCP connections`)
+    if (fallbackRelay !== '') {
+      log.warning(`ignoring "lmtp_fallback_relay = ${fallbackRelay}" setting for non-TCP connections`)
+    }
     const policy = await this.#policy(path, path)
     if (policy === undefined) return
     this.#visitor.prepare(path, path)
@@ -159,7 +163,8 @@ class Delivery {
     for (const address of walk.best) {
       if (this.#isOver(walk)) return
       if (!walk.has(address)) continue
-      await this.#visitor.reuseByEndpoint(walk.endpoint(address), walk.policy, (session) => this.#takes(walk, session.endpoint))
+      const onTaken = (session: Session): (() => void) => this.#takes(walk, session.endpoint)
+      await this.#visitor.reuseByEndpoint(walk.endpoint(address), walk.policy, onTaken)
     }
   }
 
@@ -195,7 +200,8 @@ class Delivery {
 
   async #visitNew(walk: Walk, address: ServerAddress, onReady: () => void): Promise<void> {
     const { destination, loopDetect } = walk.site
-    const facts = { nexthop: destination.text, domain: destination.host, loopDetect, bestMx: walk.isBest(address), onReady }
+    const bestMx = walk.isBest(address)
+    const facts = { nexthop: destination.text, domain: destination.host, loopDetect, bestMx, onReady }
     const endpoint = walk.endpoint(address)
     const end = await this.#visitor.visit(endpoint, walk.policy, facts)
     if (end !== 'retryInClear') return
@@ -223,7 +229,8 @@ class Delivery {
         log.warning('relayhost configuration problem')
         why = { ...why, dsn: '4.3.5' }
       } else if (!settings.lmtp && isLoop(why) && settings.bestMxTransport !== '') {
-        return this.#client.passOn(settings.bestMxTransport, this.#request, this.#progress.left.map(({ recipient }) => recipient))
+        const left = this.#progress.left.map(({ recipient }) => recipient)
+        return this.#client.passOn(settings.bestMxTransport, this.#request, left)
       }
     }
     this.#progress.finalServer = true

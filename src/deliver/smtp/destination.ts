@@ -50,7 +50,9 @@ function bracketed(text: string): [host: string, service: string | undefined] {
   const close = text.indexOf(']')
   if (close < 0) throw new DestinationError(`missing "]" in server description: ${text}`)
   const rest = text.slice(close + 1)
-  if (rest !== '' && !rest.startsWith(':')) throw new DestinationError(`garbage after "]" in server description: ${text}`)
+  if (rest !== '' && !rest.startsWith(':')) {
+    throw new DestinationError(`garbage after "]" in server description: ${text}`)
+  }
   return [text.slice(1, close).replace(/^ipv6:/i, ''), rest.slice(1)]
 }
 
@@ -82,7 +84,9 @@ export function portNumber(service: string, known: ReadonlyMap<string, number>, 
   if (named !== undefined) return named
   if (!/^\d+$/.test(service)) throw new DestinationError(`unknown service: ${service}/tcp`)
   const port = Number(service)
-  if (port < 1 || port > 65535) throw new DestinationError(`bad network port: ${service} for destination: ${destination}`)
+  if (port < 1 || port > 65535) {
+    throw new DestinationError(`bad network port: ${service} for destination: ${destination}`)
+  }
   return port
 }
 

@@ -34,7 +34,8 @@ export type EngineInternals = {
 
 /** The names of these internals, for the contract test. */
 export const ENGINE_METHODS = [
-  '_onConnect', '_actionGreeting', '_onError', '_onTimeout', '_processResponse', '_upgradeConnection', '_clearPhase', '_destroy',
+  '_onConnect', '_actionGreeting', '_onError', '_onTimeout', '_processResponse', '_upgradeConnection', '_clearPhase',
+  '_destroy',
 ] as const satisfies readonly (keyof EngineInternals)[]
 
 /** The version of the package whose internals these are. */

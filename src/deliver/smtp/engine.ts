@@ -301,7 +301,7 @@ export class SmtpEngine extends ConnectionBase {
     return undefined
   }
 
-  /** RFC 5321 §3.8: a server that leaves says so at any time; whatever else it says unasked, the order of replies is lost. */
+  /** RFC 5321 §3.8: a server may leave at any time. Whatever else it says unasked, the order of replies is lost. */
   #unexpected(): void {
     this.#break('eof', new Error('unexpected reply'))
   }
@@ -329,7 +329,8 @@ export class SmtpEngine extends ConnectionBase {
     if (this.broken !== undefined || this.closed) return
     const stage = this.stage === 'idle' ? 'quit' : this.stage
     this.#onIdleEnd?.()
-    this.broken = new ConnectionBroken(this.stage === 'starttls' && this.#isUpgrading() ? 'handshake' : kind, stage, cause)
+    const inHandshake = this.stage === 'starttls' && this.#isUpgrading()
+    this.broken = new ConnectionBroken(inHandshake ? 'handshake' : kind, stage, cause)
     const waiters = [this.#waiter, this.#drainWaiter]
     this.#waiter = undefined
     const socket = this._socket

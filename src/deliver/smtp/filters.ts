@@ -17,6 +17,7 @@ import { decodeRaw, encodeRaw } from '#util/raw-text.ts'
 import type { WireEncoder } from './content.ts'
 import { LocalDataError, type Failure } from './failure.ts'
 import type { GenericAddresses } from './generic.ts'
+import { parameterNames } from './parameter-name.ts'
 import type { Settings } from './settings.ts'
 
 /** Headers that the agent adds in front of the message: the letters of `flags=`. */
@@ -41,10 +42,12 @@ type Checks = { readonly header: Readonly<Record<HeaderRegion, Maps>>; readonly 
 
 /** Opens the tables. */
 export function openFilters(config: Config, settings: Settings, generic: GenericAddresses): Filters {
-  const pick = <const S extends string>(suffix: S): `smtp_${S}` | `lmtp_${S}` => (settings.lmtp ? `lmtp_${suffix}` : `smtp_${suffix}`)
+  const pick = parameterNames(settings.lmtp)
   const open = (suffix: 'header_checks' | 'mime_header_checks' | 'nested_header_checks' | 'body_checks'): Maps =>
     openMaps(pick(suffix), config.str(pick(suffix)), { config })
-  const header = { primary: open('header_checks'), multipart: open('mime_header_checks'), nested: open('nested_header_checks') }
+  const header = {
+    primary: open('header_checks'), multipart: open('mime_header_checks'), nested: open('nested_header_checks'),
+  }
   const body = open('body_checks')
   const any = [...Object.values(header), body].some((maps) => !maps.empty)
   const checks: Checks = { header, body, any }
@@ -55,9 +58,13 @@ export function openFilters(config: Config, settings: Settings, generic: Generic
 }
 
 type Tools = { readonly settings: Settings; readonly generic: GenericAddresses; readonly checks: Checks }
+type HeaderItem = { readonly region: HeaderRegion; readonly info: HeaderInfo | undefined; readonly text: string }
 type Item =
-  | { readonly kind: 'header'; readonly region: HeaderRegion; readonly info: HeaderInfo | undefined; readonly text: string }
+  | ({ readonly kind: 'header' } & HeaderItem)
   | { readonly kind: 'body'; readonly bytes: Uint8Array; readonly complete: boolean }
+
+/** What a check was about. */
+type Checked = { readonly maps: Maps; readonly part: 'header' | 'body'; readonly text: string }
 
 const SHOWN_CHARACTERS_MAX = 200
 const MAX_DEPTH_ERRORS: ReadonlySet<MimeError> = new Set(['nesting'])
@@ -113,6 +120,10 @@ export class ContentFilter {
     }
   }
 
+  #warnIncomplete(word: string, missing: string, map: string): void {
+    log.warning(`${this.#request.queueId}: ${word} action without ${missing} in ${map} map`)
+  }
+
   async #body(bytes: Uint8Array, complete: boolean): Promise<void> {
     const { checks } = this.#tools
     if (checks.body.empty) return this.#request.encoder.add(bytes, complete)
@@ -158,7 +169,7 @@ export class ContentFilter {
     return this.#act(asciiUpper(word), argument, { maps, part, text })
   }
 
-  #act(word: string, argument: string, { maps, part, text }: { maps: Maps; part: 'header' | 'body'; text: string }): string | undefined {
+  #act(word: string, argument: string, { maps, part, text }: Checked): string | undefined {
     const say = (action: string): void => {
       const shown = text.slice(0, SHOWN_CHARACTERS_MAX).replaceAll('\n', ' ')
       log.info(`${this.#request.queueId}: ${action}: ${part} ${shown}${argument === '' ? '' : `: ${argument}`}`)
@@ -186,7 +197,7 @@ export class ContentFilter {
           this.#request.encoder.add(encodeRaw(argument), true)
           return text
         }
-        log.warning(`${this.#request.queueId}: ${word} action without ${part === 'header' ? 'message header' : 'text'} in ${maps.title} map`)
+        this.#warnIncomplete(word, part === 'header' ? 'message header' : 'text', maps.title)
         return text
       default:
         log.warning(`${this.#request.queueId}: unknown command in ${maps.title} map: ${word} ${argument}`)

@@ -5,6 +5,7 @@
  */
 import { TLSSocket } from 'node:tls'
 import type { Maps } from '#tables/maps.ts'
+import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
 import { asciiUpper, equalsIgnoreCase } from '#util/ascii.ts'
 import { splitAtChars } from '#util/split.ts'
@@ -77,7 +78,9 @@ class Refusal extends Error {
  * @returns Why not; `undefined` when it is ready.
  * @throws {ConnectionBroken}
  */
-export async function shakeHands(session: Session, facts: HandshakeFacts, tools: HandshakeTools): Promise<HandshakeFailure | undefined> {
+export async function shakeHands(
+  session: Session, facts: HandshakeFacts, tools: HandshakeTools,
+): Promise<HandshakeFailure | undefined> {
   try {
     await new Handshake(session, facts, tools).run()
     return undefined
@@ -124,7 +127,8 @@ class Handshake {
     const { reply, raw } = await engine.greeting(wrapper)
     if (wrapper !== undefined) this.#judgeTls()
     if (!isPositive(reply)) throw new Refusal(refusedToTalk(host, namaddr, reply, this.#settings.skip5xxGreeting))
-    if (isMasked(raw)) this.#noEsmtp = await applyWorkarounds(this.#session, this.#facts, this.#settings.pix, this.#tools.pixMaps)
+    const { pix } = this.#settings
+    if (isMasked(raw)) this.#noEsmtp = await applyWorkarounds(this.#session, this.#facts, pix, this.#tools.pixMaps)
     const [, ...words] = splitAtChars(raw.replace(/^\d+-/, '$& '), ' \t\n')
     if (this.#facts.loopDetect && equalsIgnoreCase(words[0] ?? '', this.#settings.myhostname)) {
       log.warning(`host ${relay} greeted me with my own hostname ${this.#settings.myhostname}`)
@@ -197,7 +201,8 @@ class Handshake {
   /** No mail with this wish goes over this session. */
   #cannotRequireTls(dsn: string, why: string, text: string): never {
     this.#session.requireTls = `!requiretls:${why}`
-    throw new Refusal({ dsn, reason: `Sender requested REQUIRETLS, but ${text}` }, { throttle: false, softUnlessFinal: true })
+    const reason = `Sender requested REQUIRETLS, but ${text}`
+    throw new Refusal({ dsn, reason }, { throttle: false, softUnlessFinal: true })
   }
 
   /** RFC 8689 §4.2.1: the next server has to promise the same. */
@@ -208,10 +213,13 @@ class Handshake {
       return
     }
     if (requireTls === 'enforce') {
-      this.#cannotRequireTls('5.7.30', 'none', `no server was found that supports REQUIRETLS. The last attempted server was ${namaddr}`)
+      const text = `no server was found that supports REQUIRETLS. The last attempted server was ${namaddr}`
+      this.#cannotRequireTls('5.7.30', 'none', text)
     }
     this.#session.requireTls = 'requiretls:none'
-    if (secure) log.info(`${this.#facts.queueId}: Sender requested REQUIRETLS, but REQUIRETLS support was not offered by host ${namaddr}`)
+    if (!secure) return
+    const missing = `REQUIRETLS support was not offered by host ${namaddr}`
+    log.info(`${this.#facts.queueId}: Sender requested REQUIRETLS, but ${missing}`)
   }
 
   /** The session does not have what the policy asks for. */
@@ -233,9 +241,10 @@ class Handshake {
     const { reply } = await engine.command('STARTTLS', 'starttls')
     if (!isPositive(reply)) {
       if (required) this.#violate()
-      if (demanded) this.#cannotRequireTls('5.7.10', 'nostarttls', `host ${namaddr} refused to start TLS: ${reply.text}`)
+      const refusal = `host ${namaddr} refused to start TLS: ${reply.text}`
+      if (demanded) this.#cannotRequireTls('5.7.10', 'nostarttls', refusal)
       if (!required) return
-      throw new Refusal(replyFailure(host, reply, `TLS is required, but host ${namaddr} refused to start TLS: ${reply.text}`))
+      throw new Refusal(replyFailure(host, reply, `TLS is required, but ${refusal}`))
     }
     await engine.startTls(this.#tlsStart())
     this.#judgeTls()
@@ -246,10 +255,11 @@ class Handshake {
   #tlsStart(): TlsStart {
     const { policy, domain } = this.#facts
     const { host } = this.#session
-    const servername = policy.servername === 'hostname' ? host : policy.servername === 'nexthop' ? domain : policy.servername
+    const [named] = matchNames([policy.servername], host, domain)
+    const servername = named === undefined || named === '' ? false : named
     const session = this.#tools.tlsSessions.take(this.#sessionKey)
     const options = this.#tools.tls.options(policy)
-    return { options: session === undefined ? options : { ...options, session }, servername: servername === '' ? false : servername }
+    return { options: session === undefined ? options : { ...options, session }, servername }
   }
 
   /** A session is good for one server under one policy: what was accepted for one may not do for another. */
@@ -289,8 +299,9 @@ class Handshake {
     const { capabilities, host, relay } = this.#session
     if (!sasl.enabled || !capabilities.offersAuth) return
     if (capabilities.auth.length === 0) log.warning(`${relay} offered null AUTH mechanism list`)
-    const credentials = await sasl.credentials(this.#facts.sender, host, this.#facts.nexthop).catch((error: unknown) => {
-      throw new Refusal({ dsn: '4.3.0', reason: `SASL password lookup error: ${error instanceof Error ? error.message : String(error)}` })
+    const { sender, nexthop } = this.#facts
+    const credentials = await sasl.credentials(sender, host, nexthop).catch((error: unknown) => {
+      throw new Refusal({ dsn: '4.3.0', reason: `SASL password lookup error: ${errnoText(error)}` })
     })
     if (credentials === undefined) return
     const failure = await sasl.login(this.#session, credentials)

@@ -5,7 +5,7 @@
  * request of the queue manager is one message with some of its recipients; many are
  * worked on at once, as many as master.cf allows processes.
  *
- * Talks to:      qmgr (service/deliver); mail servers by SMTP or LMTP; name servers; bounce (bounce, defer, trace logs).
+ * Talks to:      qmgr (service/deliver); mail servers by SMTP or LMTP; name servers; bounce (its three logs).
  * Reads, writes: queue/active (reads content, marks recipients as done); lookup tables; TLS keys and certificates.
  * Privileges:    none after the start: keys and certificates are read before rights are given up.
  * Diagnostics:   sent, deferred or bounced for each recipient; a dead destination is reported to the queue manager.
@@ -28,7 +28,9 @@ const FLAGS_REGEXP = /^flags=([A-Za-z]*)$/
 export function setUpSmtp(worker: Worker): WorkerHandlers {
   const { config, service, stop, slots, program } = worker
   const flags = worker.args.map((word) => FLAGS_REGEXP.exec(word)?.[1] ?? '').join('')
-  const client = openSmtpClient({ config, service: service.name, lmtp: program === 'lmtp', flags, stop, spool: openSpool(config, '.') })
+  const lmtp = program === 'lmtp'
+  const spool = openSpool(config, '.')
+  const client = openSmtpClient({ config, service: service.name, lmtp, flags, stop, spool })
   const deliver = (request: DeliverRequest): Promise<DeliverReply> => deliverRequest(request, client)
   return {
     counted: false,

@@ -53,7 +53,9 @@ export async function outgoingMessage(
 
 type Mapped = { readonly sender: string; readonly recipients: ReadonlyMap<string, string> }
 
-async function mappedAddresses(request: DeliverRequest, slots: readonly Slot[], generic: GenericAddresses): Promise<Mapped> {
+async function mappedAddresses(
+  request: DeliverRequest, slots: readonly Slot[], generic: GenericAddresses,
+): Promise<Mapped> {
   const recipients = new Map<string, string>()
   for (const { recipient } of slots) recipients.set(recipient.address, await generic.map(recipient.address))
   return { sender: await generic.map(request.sender), recipients }
@@ -142,7 +144,8 @@ class Content {
   /** Said once for a message. */
   #sayBreaking(limit: number): void {
     const { queueId } = this.#request
-    if (!this.#saidBreaking) log.info(`${queueId}: breaking line > ${limit} bytes with <CR><LF>SPACE`, { queue_id: queueId })
+    if (this.#saidBreaking) return
     this.#saidBreaking = true
+    log.info(`${queueId}: breaking line > ${limit} bytes with <CR><LF>SPACE`, { queue_id: queueId })
   }
 }

@@ -107,7 +107,8 @@ export class Progress {
     const report: RecipientReport = {
       ...this.#report(dsn, reply.text), action: this.#tools.assumeFinal && !reports ? 'delivered' : 'relayed',
       successReportedElsewhere: reports,
-      ...(session === undefined ? {} : { diagType: 'smtp', diagText: reply.text, mtaType: 'dns', mtaName: session.host }),
+      diagType: 'smtp', diagText: reply.text,
+      ...(session === undefined ? {} : { mtaType: 'dns', mtaName: session.host }),
     }
     this.#note(this.#tools.delivered.sent(this.request, slot.recipient, report, this.#tools.fd))
   }

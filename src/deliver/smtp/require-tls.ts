@@ -34,9 +34,12 @@ export type Impossible = {
 }
 
 /** Whether our own TLS level can meet the wish. */
-export function impossibleProtection(wish: RequireTls | undefined, level: TlsLevel, host: string): Impossible | undefined {
+export function impossibleProtection(
+  wish: RequireTls | undefined, level: TlsLevel, host: string,
+): Impossible | undefined {
   const disabled = (what: string): string =>
-    `Sender requested REQUIRETLS, but my configured TLS security level '${level}' disables ${what}. The last attempted server was ${host}`
+    `Sender requested REQUIRETLS, but my configured TLS security level '${level}' disables ${what}. `
+      + `The last attempted server was ${host}`
   const checksCertificates = level === 'verify' || level === 'secure'
   if (wish === 'starttls' && level === 'none') return { status: 'noencryption', text: disabled('encryption') }
   const missing = (wish === 'enforce' || wish === 'starttls') && !checksCertificates
@@ -44,7 +47,8 @@ export function impossibleProtection(wish: RequireTls | undefined, level: TlsLev
 }
 
 const ACTIONS: ReadonlyMap<string, RequireTls | 'disable'> = new Map([
-  ['enforce', 'enforce'], ['opportunistic+starttls', 'starttls'], ['opportunistic', 'opportunistic'], ['disable', 'disable'],
+  ['enforce', 'enforce'], ['opportunistic+starttls', 'starttls'], ['opportunistic', 'opportunistic'],
+  ['disable', 'disable'],
 ])
 
 /** Opens the policies. Items of the list are tables, or a word that counts for all servers. */
@@ -52,7 +56,8 @@ export function openRequireTls(config: Config, lmtp: boolean): RequireTlsPolicie
   const name = lmtp ? 'lmtp_requiretls_policy' : 'smtp_requiretls_policy'
   const enabled = config.bool('requiretls_enable')
   const heedsHeader = config.bool('tls_required_enable')
-  const items = splitOutsideBraces(config.str(name)).map((item): Maps | string => (item.includes(':') ? openMaps(name, item, { config }) : item))
+  const items = splitOutsideBraces(config.str(name))
+    .map((item): Maps | string => (item.includes(':') ? openMaps(name, item, { config }) : item))
   return {
     find: async (sendOptions, host, address) => {
       if (!enabled || (sendOptions & SEND_OPTION.requireTls) === 0) return undefined

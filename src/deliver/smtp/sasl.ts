@@ -10,6 +10,7 @@ import { log } from '#system/log.ts'
 import { equalsIgnoreCase } from '#util/ascii.ts'
 import { ConnectionBroken } from './engine.ts'
 import { parseServerReply, replyFailure, type Failure } from './failure.ts'
+import { parameterNames } from './parameter-name.ts'
 import type { Session } from './session.ts'
 
 /** A user name and password. */
@@ -30,16 +31,19 @@ const PLAINTEXT: readonly string[] = ['PLAIN', 'LOGIN', 'XOAUTH2']
 
 /** Opens what smtp_sasl_auth_enable turns on. */
 export function openSaslClient(config: Config, lmtp: boolean): SaslClient {
-  const pick = <const S extends string>(suffix: S): `smtp_${S}` | `lmtp_${S}` => (lmtp ? `lmtp_${suffix}` : `smtp_${suffix}`)
+  const pick = parameterNames(lmtp)
   const enabled = config.bool(pick('sasl_auth_enable'))
-  const passwords = openMaps(pick('sasl_password_maps'), enabled ? config.str(pick('sasl_password_maps')) : '', { config, regsub: false })
+  const table = pick('sasl_password_maps')
+  const passwords = openMaps(table, enabled ? config.str(table) : '', { config, regsub: false })
   const delimiter = config.str(pick('sasl_password_result_delimiter'))
   const bySender = config.bool(pick('sender_dependent_authentication'))
   const softBounce = config.bool(pick('sasl_auth_soft_bounce'))
   const filter = config.list(pick('sasl_mechanism_filter'))
   const options = (secure: boolean): string[] =>
     config.list(pick(secure ? 'sasl_tls_security_options' : 'sasl_security_options')).map((word) => word.toLowerCase())
-  if (enabled && passwords.empty) throw new Error(`specify a password table via the \`${pick('sasl_password_maps')}' configuration parameter`)
+  if (enabled && passwords.empty) {
+    throw new Error(`specify a password table via the \`${table}' configuration parameter`)
+  }
   return {
     enabled,
     credentials: (sender, host, nexthop) => {
@@ -49,7 +53,9 @@ export function openSaslClient(config: Config, lmtp: boolean): SaslClient {
     login: async (session, credentials) => {
       const mechanism = chooseMechanism(session.capabilities.auth, options(session.secure), filter)
       if (mechanism === undefined) {
-        return { dsn: '4.7.0', reason: `SASL authentication failed: server ${session.namaddr} offered no compatible authentication mechanisms for this type of connection security` }
+        const reason = `SASL authentication failed: server ${session.namaddr} offered no compatible `
+          + 'authentication mechanisms for this type of connection security'
+        return { dsn: '4.7.0', reason }
       }
       return logIn(session, credentials, mechanism, softBounce)
     },
@@ -61,7 +67,9 @@ function senderKeys(sender: string): string[] {
   return at < 0 ? [sender] : [sender, sender.slice(at)]
 }
 
-async function findCredentials(maps: Maps, keys: readonly string[], delimiter: string): Promise<Credentials | undefined> {
+async function findCredentials(
+  maps: Maps, keys: readonly string[], delimiter: string,
+): Promise<Credentials | undefined> {
   for (const key of keys) {
     const answer = await maps.find(key)
     if (answer.kind === 'error') throw new Error(`${answer.table}: ${answer.reason}`)
@@ -74,7 +82,9 @@ async function findCredentials(maps: Maps, keys: readonly string[], delimiter: s
 }
 
 /** The strongest mechanism that server, filter and options allow. */
-export function chooseMechanism(offered: readonly string[], options: readonly string[], filter: readonly string[]): string | undefined {
+export function chooseMechanism(
+  offered: readonly string[], options: readonly string[], filter: readonly string[],
+): string | undefined {
   return MECHANISMS.find((mechanism) => offered.includes(mechanism)
     && !(options.includes('noplaintext') && PLAINTEXT.includes(mechanism)) && passes(mechanism, filter))
 }
@@ -89,18 +99,20 @@ function passes(mechanism: string, filter: readonly string[]): boolean {
   return false
 }
 
-async function logIn(session: Session, { user, password }: Credentials, mechanism: string, softBounce: boolean): Promise<Failure | undefined> {
+async function logIn(
+  session: Session, { user, password }: Credentials, mechanism: string, softBounce: boolean,
+): Promise<Failure | undefined> {
   try {
     await session.engine.authenticate(authOf(user, password, mechanism))
     session.user = user
     return undefined
   } catch (error) {
     if (error instanceof ConnectionBroken) throw error
-    const response = error instanceof Error && 'response' in error && typeof error.response === 'string' ? error.response : ''
-    const reply = parseServerReply(response)
+    const reply = parseServerReply(responseOf(error))
     if (reply.code < 400) {
       const why = error instanceof Error ? error.message : String(error)
-      return { dsn: '4.7.0', reason: `SASL authentication failed; cannot authenticate to server ${session.namaddr}: ${why}` }
+      const reason = `SASL authentication failed; cannot authenticate to server ${session.namaddr}: ${why}`
+      return { dsn: '4.7.0', reason }
     }
     log.debug(`${session.relay}: AUTH ${mechanism} rejected`)
     const soft = softBounce && reply.dsn.startsWith('5') ? { ...reply, dsn: `4${reply.dsn.slice(1)}` } : reply
@@ -108,12 +120,18 @@ async function logIn(session: Session, { user, password }: Credentials, mechanis
   }
 }
 
+/** What the server said, when the package's error has it. */
+function responseOf(error: unknown): string {
+  return error instanceof Error && 'response' in error && typeof error.response === 'string' ? error.response : ''
+}
+
 /** The package wants a token generator for XOAUTH2; the password is the token. */
 function authOf(user: string, pass: string, method: string): SMTPConnectionAuth {
   if (method !== 'XOAUTH2') return { user, pass, method }
   const oauth2 = {
     getToken: (_renew: boolean, done: (error: Error | null, token: string) => void) => done(null, pass),
-    buildXOAuth2Token: (token: string) => Buffer.from(`user=${user}\u0001auth=Bearer ${token}\u0001\u0001`).toString('base64'),
+    buildXOAuth2Token: (token: string) =>
+      Buffer.from(`user=${user}\u0001auth=Bearer ${token}\u0001\u0001`).toString('base64'),
   }
   // eslint-disable-next-line typescript/no-unsafe-type-assertion -- the two methods that the package calls
   return { user, method, oauth2: oauth2 as unknown as NonNullable<SMTPConnectionAuth['oauth2']> }

@@ -9,6 +9,7 @@ import { canonicalAddress } from '#network/dns/hostname.ts'
 import { splitAtChars } from '#util/split.ts'
 import type { FamilyPreference } from './addresses.ts'
 import { parseKnownPorts } from './destination.ts'
+import { parameterNames } from './parameter-name.ts'
 import type { StageTimes } from './stage.ts'
 
 /** How host names are looked up, in order. */
@@ -90,7 +91,7 @@ export type Settings = {
  * @throws {ConfigError} When one has a bad value.
  */
 export function readSettings(config: Config, service: string, lmtp: boolean): Settings {
-  const pick = <const S extends string>(suffix: S): `smtp_${S}` | `lmtp_${S}` => (lmtp ? `lmtp_${suffix}` : `smtp_${suffix}`)
+  const pick = parameterNames(lmtp)
   const heloTimeout = config.time(lmtp ? 'lmtp_lhlo_timeout' : 'smtp_helo_timeout')
   const support = dnsSupport(config.str(pick('dns_support_level')), config)
   return {
@@ -161,7 +162,7 @@ export function readSettings(config: Config, service: string, lmtp: boolean): Se
 }
 
 function stageTimes(config: Config, lmtp: boolean, helo: number): StageTimes {
-  const pick = <const S extends string>(suffix: S): `smtp_${S}` | `lmtp_${S}` => (lmtp ? `lmtp_${suffix}` : `smtp_${suffix}`)
+  const pick = parameterNames(lmtp)
   const xforward = config.time(pick('xforward_timeout'))
   return {
     greeting: helo, ehlo: helo, helo, lhlo: helo, auth: helo,
@@ -202,11 +203,13 @@ function familyPreference(word: string): FamilyPreference {
 function families(protocols: string): (4 | 6)[] {
   const words = splitAtChars(protocols.toLowerCase())
   const all = words.includes('all')
-  return [...(all || words.includes('ipv4') ? [4 as const] : []), ...(all || words.includes('ipv6') ? [6 as const] : [])]
+  const has = (word: string): boolean => all || words.includes(word)
+  return [...(has('ipv4') ? [4 as const] : []), ...(has('ipv6') ? [6 as const] : [])]
 }
 
 function interfaceAddresses(config: Config): LocalAddress[] {
-  return ownAddresses(thisMachine, { interfaces: config.str('inet_interfaces'), protocols: config.str('inet_protocols') })
+  const interfaces = config.str('inet_interfaces')
+  return ownAddresses(thisMachine, { interfaces, protocols: config.str('inet_protocols') })
 }
 
 /** A virtual host sends from the address on which it receives. */

@@ -11,6 +11,7 @@ import type { Config } from '#config/config.ts'
 import { openMaps, type Maps } from '#tables/maps.ts'
 import { log } from '#system/log.ts'
 import { splitAtChars } from '#util/split.ts'
+import { parameterNames } from './parameter-name.ts'
 import type { TlsLevel } from './session.ts'
 
 /** What a session must and may do about TLS. */
@@ -47,7 +48,7 @@ function isLevel(word: string): word is TlsLevel {
 
 /** Opens the policies of one service. */
 export function openTlsPolicies(config: Config, lmtp: boolean): TlsPolicies {
-  const pick = <const S extends string>(suffix: S): `smtp_${S}` | `lmtp_${S}` => (lmtp ? `lmtp_${suffix}` : `smtp_${suffix}`)
+  const pick = parameterNames(lmtp)
   const maps = openMaps(pick('tls_policy_maps'), config.str(pick('tls_policy_maps')), { config })
   const defaultLevel = defaultLevelOf(
     config.str(pick('tls_security_level')), config.bool(pick('enforce_tls')), config.bool(pick('use_tls')),
@@ -55,7 +56,7 @@ export function openTlsPolicies(config: Config, lmtp: boolean): TlsPolicies {
   )
   const defaults = (level: TlsLevel): TlsPolicy => ({
     level,
-    match: splitAtChars(config.str(pick(level === 'secure' ? 'tls_secure_cert_match' : 'tls_verify_cert_match')), ', \t\r\n:'),
+    match: matchWords(config.str(pick(level === 'secure' ? 'tls_secure_cert_match' : 'tls_verify_cert_match'))),
     protocols: config.str(pick(level === 'may' ? 'tls_protocols' : 'tls_mandatory_protocols')),
     servername: config.str(pick('tls_servername')),
     connectionReuse: config.bool(pick('tls_connection_reuse')),
@@ -68,9 +69,15 @@ export function openTlsPolicies(config: Config, lmtp: boolean): TlsPolicies {
       const entry = await lookup(maps, nexthop, host)
       if (entry === FAILED) return unusable('4.7.0', `TLS policy lookup error for ${nexthop}`)
       const text = withoutDane(entry ?? defaultLevel, nexthop, config.str(pick('dns_support_level')))
-      return parsePolicy(text, defaults, entry === undefined ? pick('tls_security_level') : `${maps.title}, next-hop ${nexthop}`)
+      const where = entry === undefined ? pick('tls_security_level') : `${maps.title}, next-hop ${nexthop}`
+      return parsePolicy(text, defaults, where)
     },
   }
+}
+
+/** Words of a list in which colons separate too. */
+function matchWords(text: string): string[] {
+  return splitAtChars(text, ', \t\r\n:')
 }
 
 /** The level of the parameters; the old yes/no ones count where the new one is empty. */

@@ -7,12 +7,15 @@
  * Source: RFC 3207; RFC 6125 §6.4; smtp_tls_* in postconf(5).
  */
 import type { KeyObject } from 'node:crypto'
-import { checkServerIdentity, createSecureContext, rootCertificates, type ConnectionOptions, type TLSSocket } from 'node:tls'
+import {
+  checkServerIdentity, createSecureContext, rootCertificates, type ConnectionOptions, type TLSSocket,
+} from 'node:tls'
 import type { Config } from '#config/config.ts'
 import { authorities, contextKeys, keyChains, keyPair, type Keys } from '#network/tls/keys.ts'
 import { cipherList, versionRange } from '#network/tls/protocols.ts'
 import { tlsSummary } from '#network/tls/summary.ts'
 import { log } from '#system/log.ts'
+import { parameterNames } from './parameter-name.ts'
 import type { TlsPolicy } from './tls-policy.ts'
 
 /** Options of handshakes: keys and certificates are read once, at the start. */
@@ -20,7 +23,7 @@ export type TlsContexts = { options(policy: TlsPolicy): ConnectionOptions }
 
 /** Reads keys and certificates of one service. @throws {KeyFileError} When a file cannot be read. */
 export function openTlsContexts(config: Config, lmtp: boolean): TlsContexts {
-  const pick = <const S extends string>(suffix: S): `smtp_${S}` | `lmtp_${S}` => (lmtp ? `lmtp_${suffix}` : `smtp_${suffix}`)
+  const pick = parameterNames(lmtp)
   const keys = contextKeys(clientKeys(config, lmtp))
   const own = authorities(config.str(pick('tls_CAfile')), config.str(pick('tls_CApath')))
   const ca = config.bool('tls_append_default_CA') ? [...own, ...rootCertificates] : own
@@ -32,7 +35,8 @@ export function openTlsContexts(config: Config, lmtp: boolean): TlsContexts {
       const before = known.get(key)
       if (before !== undefined) return before
       const exclude = [
-        ...config.list(pick('tls_exclude_ciphers')), ...(mandatory ? config.list(pick('tls_mandatory_exclude_ciphers')) : []),
+        ...config.list(pick('tls_exclude_ciphers')),
+        ...(mandatory ? config.list(pick('tls_mandatory_exclude_ciphers')) : []),
       ]
       const grade = config.str(pick(mandatory ? 'tls_mandatory_ciphers' : 'tls_ciphers'))
       const range = versionRange(pick(mandatory ? 'tls_mandatory_protocols' : 'tls_protocols'), protocols)
@@ -46,10 +50,12 @@ export function openTlsContexts(config: Config, lmtp: boolean): TlsContexts {
 
 /** The client's own certificates: chain files, or a pair for each kind of key. */
 function clientKeys(config: Config, lmtp: boolean): Keys[] {
-  const pick = <const S extends string>(suffix: S): `smtp_${S}` | `lmtp_${S}` => (lmtp ? `lmtp_${suffix}` : `smtp_${suffix}`)
+  const pick = parameterNames(lmtp)
   const chains = config.list(pick('tls_chain_files'))
   if (chains.length > 0) return [keyChains(chains)]
-  const pairs = [['tls_cert_file', 'tls_key_file'], ['tls_eccert_file', 'tls_eckey_file'], ['tls_dcert_file', 'tls_dkey_file']] as const
+  const pairs = [
+    ['tls_cert_file', 'tls_key_file'], ['tls_eccert_file', 'tls_eckey_file'], ['tls_dcert_file', 'tls_dkey_file'],
+  ] as const
   return pairs.map(([cert, key]) => [config.str(pick(cert)), config.str(pick(key))] as const)
     .filter(([cert]) => cert !== '').map(([cert, key]) => keyPair(cert, key))
 }
@@ -112,7 +118,8 @@ export function logConnection(socket: TLSSocket, trust: Trust, relay: string): v
   const key = socket.getPeerX509Certificate()?.publicKey
   const details = [keyExchange(socket), key === undefined ? '' : signature(key, protocol)].filter(Boolean)
   log.info([
-    `${trust} TLS connection established to ${relay}: ${protocol} with cipher ${cipher} (${usedBits}/${algorithmBits} bits)`, ...details,
+    `${trust} TLS connection established to ${relay}: ${protocol} with cipher ${cipher}`,
+    `(${usedBits}/${algorithmBits} bits)`, ...details,
   ].join(' '))
 }
 
@@ -127,8 +134,10 @@ function keyExchange(socket: TLSSocket): string {
 /** TLS 1.3 has one algorithm per kind of key; before it the kind of key is all that is known here. */
 function signature({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject, protocol: string): string {
   if (asymmetricKeyType === 'rsa') {
-    return `server-signature ${protocol === 'TLSv1.3' ? 'RSA-PSS' : 'RSA'} (${asymmetricKeyDetails?.modulusLength ?? 0} bits)`
+    const bits = asymmetricKeyDetails?.modulusLength ?? 0
+    return `server-signature ${protocol === 'TLSv1.3' ? 'RSA-PSS' : 'RSA'} (${bits} bits)`
   }
   if (asymmetricKeyType === 'ec') return `server-signature ECDSA (${asymmetricKeyDetails?.namedCurve ?? ''})`
-  return asymmetricKeyType === undefined ? '' : `server-signature ${asymmetricKeyType === 'ed25519' ? 'Ed25519' : asymmetricKeyType}`
+  if (asymmetricKeyType === undefined) return ''
+  return `server-signature ${asymmetricKeyType === 'ed25519' ? 'Ed25519' : asymmetricKeyType}`
 }

@@ -7,7 +7,9 @@
  * Source: RFC 5321 §3.3, §4.1.1; RFC 2920 (PIPELINING); RFC 2033 §4.2 (LMTP: one reply per recipient).
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { isIntermediate, isPositive, isProtocolError, refused, REPLY_TO, type Failure, type ServerReply } from './failure.ts'
+import {
+  isIntermediate, isPositive, isProtocolError, refused, REPLY_TO, type Failure, type ServerReply,
+} from './failure.ts'
 import type { Command } from './engine.ts'
 import { ConnectionBroken } from './engine.ts'
 import type { Progress, Slot } from './progress.ts'
@@ -108,7 +110,8 @@ class Transaction {
   async #sayXforward(line: string | undefined, stage: 'xforwardAddress' | 'xforwardHelo'): Promise<void> {
     if (line === undefined) return
     const { reply } = await this.#session.engine.command(line, stage)
-    if (!isPositive(reply)) log.warning(`host ${this.#session.relay} said: ${reply.text} (in reply to ${REPLY_TO[stage]})`)
+    if (isPositive(reply)) return
+    log.warning(`host ${this.#session.relay} said: ${reply.text} (in reply to ${REPLY_TO[stage]})`)
   }
 
   /** MAIL, every RCPT, DATA: in as few writes as the server and the limit allow. */
@@ -141,11 +144,13 @@ class Transaction {
   }
 
   #isPointless(stage: Stage): boolean {
-    return this.#mailRejected || (stage === 'data' && this.#accepted.length === 0 && this.#slots.every(({ state }) => state !== 'open'))
+    if (this.#mailRejected) return true
+    return stage === 'data' && this.#accepted.length === 0 && this.#slots.every(({ state }) => state !== 'open')
   }
 
   async #exchange(batch: readonly { command: Command; take: (reply: ServerReply) => void }[]): Promise<void> {
-    await this.#session.engine.exchange(batch.map(({ command }) => command), (reply, index) => batch[index]?.take(reply))
+    const commands = batch.map(({ command }) => command)
+    await this.#session.engine.exchange(commands, (reply, index) => batch[index]?.take(reply))
   }
 
   #takeMail(reply: ServerReply): void {

@@ -37,6 +37,8 @@ export type VisitFacts = {
 /** `retryInClear`: TLS was optional and went wrong; the same server may be visited again without it. */
 export type VisitEnd = 'done' | 'failed' | 'retryInClear'
 
+type TlsFacts = Pick<HandshakeFacts, 'policy' | 'requireTls'>
+
 /** Told of a waiting connection that is about to be used. @returns What takes that back. */
 export type OnTaken = (session: Session) => () => void
 
@@ -61,7 +63,7 @@ export class Visitor {
     this.#needsSmtpUtf8 = needsSmtpUtf8(progress.request)
   }
 
-  /** Decides on the cache: for some destinations always, for others as the queue manager asks when there is much mail. */
+  /** Decides on the cache: for some destinations always, for others as the queue manager asks. */
   prepare(destination: string, host: string): void {
     const { cacheDestinations, cacheOnDemand, saslEnabled, senderDependentAuth } = this.#client.settings
     const { connLoad, connStore } = this.#progress.request.flags
@@ -154,7 +156,7 @@ export class Visitor {
     return false
   }
 
-  async #handshake(session: Session, tls: Pick<HandshakeFacts, 'policy' | 'requireTls'>, facts: VisitFacts): Promise<boolean> {
+  async #handshake(session: Session, tls: TlsFacts, facts: VisitFacts): Promise<boolean> {
     const { queueId, sender, nexthop, arrival } = this.#progress.request
     try {
       const refused = await shakeHands(session, {
@@ -259,12 +261,14 @@ export class Visitor {
 
   #mayKeep(session: Session): boolean {
     const { reuseSeconds, reuseCount } = this.#client.settings
-    const expired = performance.now() - session.openedAt >= reuseSeconds * 1000 || (reuseCount > 0 && session.uses >= reuseCount)
+    const old = performance.now() - session.openedAt >= reuseSeconds * 1000
+    const expired = old || (reuseCount > 0 && session.uses >= reuseCount)
     return this.#store && !session.tainted && !expired && !this.#client.stop.aborted
   }
 
   #keep(session: Session): void {
-    const keys = [this.#nexthopKey, this.#endpointKey(session.endpoint, session.level)].filter((key) => key !== undefined)
+    const endpointKey = this.#endpointKey(session.endpoint, session.level)
+    const keys = [this.#nexthopKey, endpointKey].filter((key) => key !== undefined)
     // Only the first good session counts for the next hop: later ones are to less preferred servers.
     this.#nexthopKey = undefined
     if (keys.length > 0) this.#client.cache.save(session, keys)

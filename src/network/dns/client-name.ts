@@ -62,6 +62,8 @@ function addressesOf(resolver: Resolver, name: string, ipv6: boolean): Promise<D
 /** What getaddrinfo(3) says of the same outcome. */
 function systemWords(answer: DnsAnswer<string>): string {
   if (answer.kind === 'retry') return 'Temporary failure in name resolution'
-  if (answer.kind === 'notfound') return answer.exists ? 'No address associated with hostname' : 'Name or service not known'
+  if (answer.kind === 'notfound') {
+    return answer.exists ? 'No address associated with hostname' : 'Name or service not known'
+  }
   return 'Non-recoverable failure in name resolution'
 }

@@ -15,7 +15,9 @@ import type { ServerAddress } from './resolv-conf.ts'
 export type Exchange = Extract<Decoded, { kind: 'answer' | 'malformed' }> | { readonly kind: 'unreachable' | 'timeout' }
 
 /** Asks `server` over UDP, then over TCP if the answer is cut short. Never rejects. */
-export async function exchange(server: ServerAddress, query: Query, timeoutMs: number, tcpOnly: boolean): Promise<Exchange> {
+export async function exchange(
+  server: ServerAddress, query: Query, timeoutMs: number, tcpOnly: boolean,
+): Promise<Exchange> {
   const bytes = encodeQuery(query)
   if (!tcpOnly) {
     const answer = await overUdp(server, query, bytes, timeoutMs)

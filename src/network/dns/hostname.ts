@@ -49,7 +49,8 @@ export function ipv6Groups(address: string): number[] | undefined {
   const left = head === '' ? [] : head.split(':')
   const right = tail === undefined || tail === '' ? [] : tail.split(':')
   const missing = tail === undefined ? 0 : 8 - left.length - right.length
-  const groups = [...left, ...Array<string>(Math.max(missing, 0)).fill('0'), ...right].map((group) => parseInt(group, 16))
+  const zeros = Array<string>(Math.max(missing, 0)).fill('0')
+  const groups = [...left, ...zeros, ...right].map((group) => parseInt(group, 16))
   return groups.length === 8 && groups.every((group) => group >= 0 && group <= 0xffff) ? groups : undefined
 }
 

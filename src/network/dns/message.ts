@@ -51,7 +51,8 @@ export function encodeQuery({ id, name, type, dnssec }: Query): Buffer {
 
 /** Judges `bytes` as the answer to `query`. Never throws. */
 export function decodeAnswer(bytes: Uint8Array, query: Query): Decoded {
-  if (bytes.length < HEADER_OCTETS || bytes[0] !== query.id >> 8 || bytes[1] !== (query.id & 255)) return { kind: 'stray' }
+  const id = ((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0)
+  if (bytes.length < HEADER_OCTETS || id !== query.id) return { kind: 'stray' }
   const packet = decodePacket(bytes)
   // RFC 2181 §9: of a truncated message only the header counts, and it may not decode.
   if (packet === undefined) return { kind: ((bytes[2] ?? 0) & 0x82) === 0x82 ? 'truncated' : 'malformed' }

@@ -49,7 +49,8 @@ export function readSrv(data: unknown): Srv | typeof INVALID | undefined {
   if (!isFields(data)) return undefined
   const host = hostOf(data['target'])
   const { priority = 0, weight = 0, port } = data
-  if (host === undefined || typeof priority !== 'number' || typeof weight !== 'number' || typeof port !== 'number') return undefined
+  if (host === undefined || typeof priority !== 'number') return undefined
+  if (typeof weight !== 'number' || typeof port !== 'number') return undefined
   return host === '' || isValidHostname(host) ? { priority, weight, port, host } : INVALID
 }
 

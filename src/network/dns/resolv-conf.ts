@@ -51,7 +51,8 @@ export function parseResolvConf(text: string): ResolvConf {
 }
 
 function addServer(servers: ServerAddress[], address: string | undefined): void {
-  if (address !== undefined && isIP(address) !== 0 && servers.length < SERVERS_MAX) servers.push({ address, port: DNS_PORT })
+  if (address === undefined || isIP(address) === 0 || servers.length >= SERVERS_MAX) return
+  servers.push({ address, port: DNS_PORT })
 }
 
 function applyOption(conf: Mutable, word: string): void {

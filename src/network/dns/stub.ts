@@ -31,7 +31,8 @@ export type Stub = (name: string, type: RecordType, options?: LookupOptions) => 
 export function openStub(conf: () => ResolvConf): Stub {
   const inFlight = new Map<string, Promise<Raw>>()
   return (name, type, options = {}) => {
-    const key = `${type} ${name} ${options.search ?? false} ${options.defaultDomain ?? false} ${options.dnssec ?? false}`
+    const { search = false, defaultDomain = false, dnssec = false } = options
+    const key = `${type} ${name} ${search} ${defaultDomain} ${dnssec}`
     const same = inFlight.get(key)
     if (same !== undefined) return same
     const answer = lookup(conf(), name, type, options).finally(() => inFlight.delete(key))
@@ -79,7 +80,9 @@ async function lookupName(conf: ResolvConf, name: string, type: RecordType, dnss
 }
 
 /** One answer from any server, or what went wrong with the last of them. */
-async function ask(conf: ResolvConf, name: string, type: RecordType, dnssec: boolean): Promise<Answer | 'retry' | 'malformed'> {
+async function ask(
+  conf: ResolvConf, name: string, type: RecordType, dnssec: boolean,
+): Promise<Answer | 'retry' | 'malformed'> {
   let problem: 'retry' | 'malformed' = 'retry'
   for (let round = 0; round < conf.attempts; round++) {
     for (const server of inTurn(conf)) {
