@@ -13,6 +13,7 @@ import { isPromise } from '#util/maybe.ts'
 import { ContentReader } from './content.ts'
 import { envelopeRecord, extractedRecord, rejectInput } from './envelope.ts'
 import { finishMessage, removeMessage, type CleanupResult } from './finish.ts'
+import { applyMilters } from './milters.ts'
 import { outputRecord } from './output.ts'
 import { Sequence, type Step } from './sequence.ts'
 import { SIZE_PLACEHOLDER } from './size.ts'
@@ -33,6 +34,7 @@ export class CleanupMessage {
   constructor(state: MessageState) {
     this.#state = state
     outputRecord(state, RECORD.size, SIZE_PLACEHOLDER)
+    applyMilters(state)
   }
 
   /** Its queue id. */

@@ -78,13 +78,18 @@ async function expand(state: MessageState, address: string, group: Group): Promi
   const addresses = await aliasesOf(state, address)
   if (addresses.length > 1 && (state.traceFlags & TRACE_FLAG.verifyProbe) !== 0) {
     // A probe wants one answer for one address; several aliases are an answer by themselves.
-    state.tools.verified?.(group.original, '2.0.0', 'aliased to multiple recipients')
+    answerProbe(state, address, group)
     return
   }
   const changed = addresses.length > 1 || addresses[0] !== address
   const asked = changed && (group.notify & NOTIFY.success) !== 0
   const notify = asked ? await noteExpansion(state, address, group) : group.notify
   for (const result of addresses) outputGroup(state, result, { ...group, notify })
+}
+
+function answerProbe(state: MessageState, address: string, { original }: Group): void {
+  const { id, file, arrival = { seconds: file.seconds, microseconds: file.microseconds } } = state
+  state.tools.verified?.({ id, address, original, arrival, status: '2.0.0', reason: 'aliased to multiple recipients' })
 }
 
 async function aliasesOf(state: MessageState, address: string): Promise<readonly string[]> {

@@ -75,6 +75,9 @@ export type Settings = {
   readonly rejectBytes: Uint8Array | undefined
   readonly stripBytes: Uint8Array | undefined
   readonly mime: MimeSettings
+  /** non_smtpd_milters. */
+  readonly milters: readonly string[]
+  readonly milterDefaultAction: string
 }
 
 /** Which MIME rules are enforced, and limits. */
@@ -167,6 +170,8 @@ function contentSettings(config: Config) {
     rejectBytes: byteSet(unescapeBytes(config.str('message_reject_characters'))),
     stripBytes: byteSet(unescapeBytes(config.str('message_strip_characters'))),
     mime: mimeSettings(config),
+    milters: config.list('non_smtpd_milters'),
+    milterDefaultAction: config.str('milter_default_action'),
   }
 }
 

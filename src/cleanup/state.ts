@@ -42,6 +42,8 @@ export class MessageState {
   readonly bcc: boolean
   readonly map: boolean
   readonly autoutf8: boolean
+  /** Whether mail filters look at it that are ours to ask: smtpd asks its own. */
+  readonly milter: boolean
   filter: boolean
   hold: boolean
   discard: boolean
@@ -98,6 +100,7 @@ export class MessageState {
     this.bcc = flags.bcc === true
     this.map = flags.map === true
     this.autoutf8 = flags.autoutf8 === true
+    this.milter = flags.milter === true && flags.smtpReply !== true
     this.filter = flags.filter === true
     this.hold = flags.hold === true
     this.discard = flags.discard === true

@@ -36,6 +36,16 @@ export type RefusedMessage = {
   readonly recipients: readonly RefusedRecipient[]
 }
 
+/** A recipient of an address probe that needs no delivery attempt to be known as deliverable. */
+export type AnsweredProbe = {
+  readonly id: string
+  readonly address: string
+  readonly original: string
+  readonly status: string
+  readonly reason: string
+  readonly arrival: { readonly seconds: number; readonly microseconds: number }
+}
+
 /** Tools of a cleanup; those of `openCleanup()` default to the real ones. */
 export type CleanupTools = {
   readonly spool: Spool
@@ -46,6 +56,6 @@ export type CleanupTools = {
    * fails: the message then stays with the client. Without it refused mail goes back to the client.
    */
   readonly bounceRejected?: (message: RefusedMessage) => Promise<void>
-  /** Tells the verify service about a probe whose address has several aliases. */
-  readonly verified?: (recipient: string, status: string, reason: string) => void
+  /** Logs, and tells the verify service about, a probe whose address has several aliases. */
+  readonly verified?: (probe: AnsweredProbe) => void
 }

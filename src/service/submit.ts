@@ -73,7 +73,7 @@ export class MailDraft {
     this.#flush()
     this.#message.endContent()
     const result = await this.#message.finish()
-    if (result.status === 0) notifyQueueManager([this.id], `public/${this.#queueService}`)
+    if (result.queued) notifyQueueManager([this.id], `public/${this.#queueService}`)
     return result
   }
 

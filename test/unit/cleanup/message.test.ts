@@ -240,3 +240,15 @@ test('cleanup ends a message at the size limit', async () => {
   assert.equal(status, 4)
   assert.ok(captured.texts().includes(`warning: ${id}: queue file size limit exceeded`))
 })
+
+test('cleanup does with mail that a filter should see what milter_default_action says', async () => {
+  const cases = [['tempfail', 256], ['accept', 0], ['reject', 8], ['quarantine', 0]] as const
+  for (const [action, status] of cases) {
+    using captured = captureLog()
+    using queue = testSpool({ non_smtpd_milters: 'inet:127.0.0.1:1', milter_default_action: action })
+    const result = await submitMessage(queue.config, { milter: true }, mail('A: b\n\nx'))
+    assert.deepEqual([result.status, result.queued], [status, action === 'accept'], action)
+    assert.ok(captured.texts().some((line) => line.startsWith('warning: connect to Milter service inet:127.0.0.1:1: ')))
+    assert.equal((await submitMessage(queue.config, { milter: true, smtpReply: true }, mail('A: b\n\nx'))).status, 0, 'smtpd asks its own')
+  }
+})
