@@ -50,8 +50,11 @@ function attribute(message: Message, name: string, value: string | undefined): v
 function writeEnvelope(session: Session, message: Message): void {
   const { transaction, settings, forwarded } = session
   const milliseconds = transaction.arrival.getTime()
-  message.envelope(RECORD.time, `${Math.trunc(milliseconds / 1000)} ${(milliseconds % 1000) * 1000}`)
-  if (settings.contentFilter !== '') message.envelope(RECORD.filter, settings.contentFilter)
+  if (!session.standAlone) {
+    // postdrop takes neither: it has its own clock, and pickup names the filter.
+    message.envelope(RECORD.time, `${Math.trunc(milliseconds / 1000)} ${(milliseconds % 1000) * 1000}`)
+    if (settings.contentFilter !== '') message.envelope(RECORD.filter, settings.contentFilter)
+  }
   if (!session.standAlone) attribute(message, 'log_ident', forwarded?.ident ?? message.id)
   attribute(message, 'rewrite_context', forwarded?.domain ?? transaction.context)
   attribute(message, 'sasl_method', session.saslMethod)
