@@ -19,7 +19,8 @@ export type Delivered = { readonly outcome: Outcome; readonly left: boolean }
 
 /** Connections to one service: with several processes behind it, each gets its share. */
 const CONNECTIONS_MAX = 32
-/** RFC 3463 §3.4 "other or undefined mail system status". */
+/** RFC 3463 §3.4 "other or undefined mail system status": nobody answers, or nobody finished. */
+const UNAVAILABLE = { status: '4.3.0', text: 'mail transport unavailable' }
 const TRANSPORT_DEAD = { status: '4.3.0', text: 'unknown mail transport error' }
 
 /** Clients of the delivery services, opened as they are needed. */
@@ -64,12 +65,12 @@ export class Agents {
   }
 
   #dead(transport: string, error: unknown): Delivered {
-    const text = error instanceof ConversationError ? error.message : String(error)
-    this.#log.warning(error instanceof ConversationError && error.problem === 'absent'
+    const absent = error instanceof ConversationError && error.problem === 'absent'
+    this.#log.warning(absent
       ? `connect to transport private/${transport}: ${error.reason}`
       : `transport ${transport} failure -- see a previous warning/fatal/panic logfile record for the problem description`)
-    this.#log.debug(text)
-    return { outcome: { kind: 'transport-failed', reason: TRANSPORT_DEAD }, left: true }
+    this.#log.debug(error instanceof ConversationError ? error.message : String(error))
+    return { outcome: { kind: 'transport-failed', reason: absent ? UNAVAILABLE : TRANSPORT_DEAD }, left: true }
   }
 
   #client(transport: string): Client<DeliverRequest, DeliverReply> {

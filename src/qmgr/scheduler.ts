@@ -144,8 +144,8 @@ export class Scheduler<M> {
   }
 
   /** Names of the transports that have work waiting. */
-  *waitingTransports(): Generator<string> {
-    for (const transport of this.#transports.values()) if (transport.ready.length > 0) yield transport.name
+  waitingTransports(): string[] {
+    return [...this.#transports.values()].filter(({ ready }) => ready.length > 0).map(({ name }) => name)
   }
 
   /** Earliest time at which a waiting entry may start for a reason of time alone; undefined when there is none. */
@@ -218,8 +218,8 @@ export class Scheduler<M> {
     }
     if (outcome.kind === 'transport-failed') {
       transport.deadUntil = nowMs + transport.rules.transportRetryMs
-      transport.reason = UNAVAILABLE
-      return { dead: this.#takeAll(transport), reason: UNAVAILABLE }
+      transport.reason = outcome.reason
+      return { dead: this.#takeAll(transport), reason: outcome.reason }
     }
     if (!failed(destination.window, transport.rules)) return undefined
     destination.deadUntil = nowMs + transport.rules.deadMs

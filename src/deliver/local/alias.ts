@@ -20,15 +20,15 @@ export type Alias = {
   readonly unmatched: string
 }
 
-/** The alias of a local part, with its extension first; aliases in `used` are passed over. */
+/** The alias of a local part, with its extension first; an alias that names itself (`namedBy`) means the user. */
 export async function findAlias(
-  settings: LocalSettings, local: string, used: ReadonlySet<string>,
+  settings: LocalSettings, local: string, namedBy: string | undefined,
 ): Promise<Alias | 'error' | undefined> {
   if (settings.aliases.empty) return undefined
   const { user, extension, delimiter } = splitExtension(local, settings.delimiters)
   const keys = extension === undefined ? [[local, '']] as const : [[local, ''], [user, `${delimiter}${extension}`]] as const
   for (const [name, unmatched] of keys) {
-    if (used.has(foldCase(name))) continue
+    if (foldCase(name) === namedBy) return undefined
     const found = await settings.aliases.find(quoteLocal(name))
     if (found.kind === 'error') return 'error'
     if (found.kind === 'found') return { name, value: found.value, unmatched, privileges: tableOwner(found.table) }

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { externalAddress, splitAddress } from '#mail/address.ts'
+import { externalAddress, splitAddress, splitExtension } from '#mail/address.ts'
 import type { Identity } from '#system/as-user.ts'
 import { errnoText, isErrno } from '#system/errno.ts'
 import { log } from '#system/log.ts'
-import { getpwuid, type User } from '#system/users.ts'
+import { getpwuid } from '#system/users.ts'
 import { copyHead, copyMessage, MAILDIR_COPY, MBOX_COPY, type CopyOptions } from '#deliver/mailbox/copy.ts'
 import { deliverMaildir } from '#deliver/mailbox/maildir.ts'
 import { deliverMbox, MailboxError } from '#deliver/mailbox/mbox.ts'
@@ -98,26 +98,28 @@ function copyOptions(
 function commandDirectory({ settings }: Expansion, branch: Branch, owner: Identity): string {
   const user = getpwuid(owner.uid)
   const filter = settings.config.str('execution_directory_expansion_filter')
-  const macros = Object.fromEntries(Object.entries(userMacros(branch, user, branch.unmatched)).map(([n, v]) => [n, filtered(v, filter)]))
+  const macros = Object.fromEntries(Object.entries(userMacros(branch, user)).map(([n, v]) => [n, filtered(v, filter)]))
   return settings.config.expand(settings.config.raw('command_execution_directory'), macros) || settings.config.str('queue_directory')
 }
 
 /** Facts of the message for commands; what the sender chose goes through the filter. */
 function commandEnvironment({ delivery: { request }, settings }: Expansion, branch: Branch, owner: Identity): Record<string, string> {
   const filter = settings.config.str('command_expansion_filter')
-  const user: User | undefined = getpwuid(owner.uid)
   const { local, domain } = splitAddress(branch.recipient.address)
+  const { user } = splitExtension(local, settings.delimiters)
   const facts: Record<string, string> = {
-    LOCAL: local, DOMAIN: domain ?? '', RECIPIENT: branch.recipient.address, ORIGINAL_RECIPIENT: branch.recipient.original,
-    SENDER: externalAddress(branch.sender), EXTENSION: branch.unmatched.slice(1), ENVID: request.envelopeId,
+    LOGNAME: user, USER: user, LOCAL: local, DOMAIN: domain ?? '', RECIPIENT: branch.recipient.address, ORIGINAL_RECIPIENT: branch.recipient.original,
+    SENDER: externalAddress(branch.sender), EXTENSION: branch.extension.slice(1), ENVID: request.envelopeId,
     CLIENT_HOSTNAME: request.clientName, CLIENT_ADDRESS: request.clientAddress, CLIENT_HELO: request.heloName,
     CLIENT_PROTOCOL: request.protocolName, SASL_METHOD: request.saslMethod, SASL_SENDER: request.saslSender,
     SASL_USERNAME: request.saslUsername,
   }
   const present = Object.entries(facts).filter(([, value]) => value !== '').map(([name, value]) => [name, filtered(value, filter)] as const)
+  // A command of the system's own aliases has no user whose home it could be in.
+  const home = branch.privileges === undefined && branch.source !== 'envelope' ? undefined : getpwuid(owner.uid)
   return {
     ...settings.environment,
-    ...(user ? { HOME: user.home, LOGNAME: user.name, USER: user.name, SHELL: user.shell || '/bin/sh' } : { SHELL: '/bin/sh' }),
+    ...(home ? { HOME: home.home, SHELL: home.shell || '/bin/sh' } : {}),
     ...Object.fromEntries(present),
   }
 }

@@ -8,6 +8,7 @@
  */
 import { quoteLocal, splitAddress, splitExtension } from '#mail/address.ts'
 import { NOTIFY } from '#mail/dsn-parameters.ts'
+import { log } from '#system/log.ts'
 import { getpwnam, type User } from '#system/users.ts'
 import { foldCase } from '#util/ascii.ts'
 import type { EnvelopeRecipient } from '#queue/envelope.ts'
@@ -32,31 +33,38 @@ const LEVELS_MAX = 100
 /** Expands one address of this machine; true when something stays in the queue. */
 export async function deliverAddress(expansion: Expansion, branch: Branch, tools: ExpandTools): Promise<boolean> {
   const { address } = branch.recipient
-  if (branch.level > LEVELS_MAX) {
-    return endBranch(expansion, branch, { kind: 'bounced', status: '5.4.6', reason: 'recipient nesting limit exceeded' })
-  }
   if (isLoop(expansion.seen, address)) {
     return endBranch(expansion, branch, { kind: 'bounced', status: '5.4.6', reason: `mail forwarding loop for ${address}` })
   }
   const { local } = splitAddress(address)
-  // An alias may name itself, and a .forward its user: that is the mailbox, and not the same place twice.
-  const place = [...branch.aliases, '/', ...branch.forwardOf].join(' ')
+  // The same address at the same depth ends in the same places; without this a list of lists could take for ever.
+  const place = [branch.level, branch.alias ?? '', ...branch.forwardOf].join(' ')
   if (!isFirst(expansion, `recipient ${foldCase(address)} ${place}`)) return false
-  if (local.startsWith('\\')) return deliverUser(expansion, { ...branch, forwardOf: new Set([foldCase(local.slice(1))]) }, local.slice(1), tools)
-  const alias = await findAlias(expansion.settings, local, branch.aliases)
+  if (local.startsWith('\\')) return deliverMarked(expansion, branch, local.slice(1), tools)
+  const alias = await findAlias(expansion.settings, local, branch.alias)
   if (alias === 'error') {
     return endBranch(expansion, branch, { kind: 'deferred', status: '4.3.0', reason: 'alias database unavailable' })
   }
   return alias ? deliverAlias(expansion, branch, alias, tools) : deliverUser(expansion, branch, local, tools)
 }
 
+/** A backslash in front of a user name says: the mailbox, whatever aliases and .forward say. */
+function deliverMarked(expansion: Expansion, branch: Branch, name: string, tools: ExpandTools): Promise<boolean> {
+  const recipient = { ...branch.recipient, address: branch.recipient.address.slice(1) }
+  return deliverUser(expansion, { ...branch, recipient, forwardOf: new Set([foldCase(name)]) }, name, tools)
+}
+
 async function deliverAlias(expansion: Expansion, branch: Branch, alias: Alias, tools: ExpandTools): Promise<boolean> {
   const { settings } = expansion
+  if (branch.level > LEVELS_MAX) {
+    log.warning(`alias database loop for ${alias.name}`)
+    return endBranch(expansion, branch, { kind: 'bounced', status: '5.4.6', reason: `alias database loop for ${alias.name}` })
+  }
   const sender = (await ownerOf(settings, alias.name)) ?? (settings.resetOwner ? expansion.delivery.request.sender : branch.sender)
   const recipient = await reportExpansion(expansion, branch)
   const inner: Branch = {
     ...branch, recipient, sender, level: branch.level + 1, source: 'alias', privileges: alias.privileges,
-    aliases: new Set([...branch.aliases, foldCase(alias.name)]),
+    alias: foldCase(alias.name), extension: alias.unmatched,
     unmatched: settings.propagateExtensions.has('alias') ? alias.unmatched : '',
   }
   return deliverAll(expansion, inner, parseDestinations(alias.value), tools)
@@ -82,19 +90,22 @@ async function deliverUser(expansion: Expansion, branch: Branch, local: string, 
   const { settings } = expansion
   const parts = splitExtension(foldCase(local), settings.delimiters)
   const user = getpwnam(parts.user)
-  const inner = { ...branch, unmatched: parts.extension === undefined ? '' : `${parts.delimiter}${parts.extension}` }
-  if (user && !branch.forwardOf.has(user.name)) {
-    const forward = readForward(settings, branch, user, inner.unmatched)
-    if (forward) {
-      const own: Branch = {
-        ...inner, level: branch.level + 1, source: 'forward', privileges: { uid: user.uid, gid: user.gid },
-        forwardOf: new Set([...branch.forwardOf, user.name]),
-        unmatched: settings.propagateExtensions.has('forward') ? inner.unmatched : '',
-      }
-      return deliverAll(expansion, own, forward, tools)
-    }
-  }
+  const extension = parts.extension === undefined ? '' : `${parts.delimiter}${parts.extension}`
+  const inner: Branch = { ...branch, extension, unmatched: extension }
+  const forward = user && !branch.forwardOf.has(user.name) ? readForward(settings, inner, user) : undefined
+  if (user && forward) return deliverForward(expansion, inner, user, forward, tools)
   return (await deliverMailbox(expansion, inner, parts.user, user, tools)) ?? deliverUnknownUser(expansion, inner, parts.user, tools)
+}
+
+async function deliverForward(
+  expansion: Expansion, branch: Branch, user: User, forward: readonly Destination[], tools: ExpandTools,
+): Promise<boolean> {
+  const own: Branch = {
+    ...branch, level: branch.level + 1, source: 'forward', privileges: { uid: user.uid, gid: user.gid },
+    forwardOf: new Set([...branch.forwardOf, user.name]),
+    unmatched: expansion.settings.propagateExtensions.has('forward') ? branch.unmatched : '',
+  }
+  return deliverAll(expansion, own, forward, tools)
 }
 
 async function deliverUnknownUser(expansion: Expansion, branch: Branch, name: string, tools: ExpandTools): Promise<boolean> {
@@ -105,37 +116,41 @@ async function deliverUnknownUser(expansion: Expansion, branch: Branch, name: st
 }
 
 async function deliverAll(
-  expansion: Expansion, branch: Branch, destinations: readonly Destination[], tools: ExpandTools, user?: User,
+  expansion: Expansion, branch: Branch, destinations: readonly Destination[], tools: ExpandTools,
 ): Promise<boolean> {
   let left = false
   for (const destination of destinations) {
-    if (await deliverDestination(expansion, branch, destination, tools, user)) left = true
+    if (await deliverDestination(expansion, branch, destination, tools)) left = true
   }
   return left
 }
 
 async function deliverDestination(
-  expansion: Expansion, branch: Branch, destination: Destination, tools: ExpandTools, user?: User,
+  expansion: Expansion, branch: Branch, destination: Destination, tools: ExpandTools,
 ): Promise<boolean> {
   switch (destination.kind) {
     case 'address': return deliverNamed(expansion, branch, destination.address, tools)
     case 'command': return deliverCommand(expansion, branch, destination.command)
     case 'file': return deliverFile(expansion, branch, destination.path)
-    case 'include': return deliverInclude(expansion, branch, destination.path, tools, user)
+    case 'include': return deliverInclude(expansion, branch, destination.path, tools)
     default: return destination satisfies never
   }
 }
 
 async function deliverInclude(
-  expansion: Expansion, branch: Branch, path: string, tools: ExpandTools, user?: User,
+  expansion: Expansion, branch: Branch, path: string, tools: ExpandTools,
 ): Promise<boolean> {
+  if (branch.level > LEVELS_MAX) {
+    log.warning(`possible :include: loop for ${path}`)
+    return endBranch(expansion, branch, { kind: 'bounced', status: '5.4.6', reason: ':include: nesting limit exceeded' })
+  }
   const included = readInclude(path, branch.privileges, expansion.settings.defaultPrivileges)
   if (included.kind === 'failed') return endBranch(expansion, branch, included.end)
   const inner: Branch = {
     ...branch, level: branch.level + 1, source: 'include', privileges: included.privileges,
     unmatched: expansion.settings.propagateExtensions.has('include') ? branch.unmatched : '',
   }
-  return deliverAll(expansion, inner, included.destinations, tools, user)
+  return deliverAll(expansion, inner, included.destinations, tools)
 }
 
 /** An address named by a list: expanded here when it is ours, otherwise sent on. */

@@ -20,8 +20,8 @@ const BYTES_MAX = 1_048_576
 const MODE_OTHERS_WRITE = 0o002
 
 /** What the user's mail is to do instead of going to the mailbox; undefined without a usable file. */
-export function readForward(settings: LocalSettings, branch: Branch, user: User, unmatched: string): Destination[] | undefined {
-  for (const path of forwardPaths(settings, branch, user, unmatched)) {
+export function readForward(settings: LocalSettings, branch: Branch, user: User): Destination[] | undefined {
+  for (const path of forwardPaths(settings, branch, user)) {
     const text = readOwned(path, user)
     if (text === undefined) continue
     const destinations = text.split('\n').flatMap((line) => parseDestinations(line, true)).map((each) => homed(each, user))
@@ -35,8 +35,8 @@ function homed(destination: Destination, user: User): Destination {
   return { kind: 'file', path: `${user.home}${destination.path.slice(1)}` }
 }
 
-function forwardPaths({ config }: LocalSettings, branch: Branch, user: User, unmatched: string): string[] {
-  const macros = userMacros(branch, user, unmatched)
+function forwardPaths({ config }: LocalSettings, branch: Branch, user: User): string[] {
+  const macros = userMacros(branch, user)
   const filter = config.str('forward_expansion_filter')
   const safe = Object.fromEntries(Object.entries(macros).map(([name, value]) => [name, filtered(value, filter)]))
   const text = config.expand(config.raw('forward_path'), safe)
@@ -44,11 +44,11 @@ function forwardPaths({ config }: LocalSettings, branch: Branch, user: User, unm
 }
 
 /** `$user`, `$home` and kin of local(8). */
-export function userMacros({ recipient }: Branch, user: User | undefined, unmatched: string): Record<string, string> {
+export function userMacros({ recipient, extension }: Branch, user: User | undefined): Record<string, string> {
   const { local, domain } = splitAddress(recipient.address)
   return {
     user: user?.name ?? '', home: user?.home ?? '', shell: user?.shell ?? '', domain: domain ?? '', local,
-    mailbox: local, recipient: recipient.address, extension: unmatched.slice(1), recipient_delimiter: unmatched.slice(0, 1),
+    mailbox: local, recipient: recipient.address, extension: extension.slice(1), recipient_delimiter: extension.slice(0, 1),
   }
 }
 

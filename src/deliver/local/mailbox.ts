@@ -70,7 +70,7 @@ async function choose(maps: Maps, name: string, otherwise: string): Promise<stri
 /** `$name` of user facts in mailbox_command, made safe for the shell. */
 function expandFor({ config }: LocalSettings, branch: Branch, user: User, command: string): string {
   const filter = config.str('command_expansion_filter')
-  const facts = userMacros(branch, user, branch.unmatched)
+  const facts = userMacros(branch, user)
   const upper = Object.entries(facts).map(([name, value]) => [name.toUpperCase(), value] as const)
   const safe = Object.fromEntries([...Object.entries(facts), ...upper].map(([name, value]) => [name, filtered(value, filter)]))
   return config.expand(command, safe)
@@ -88,7 +88,7 @@ export async function deliverUnknown(
   const transport = await choose(settings.fallbackTransportMaps, name, settings.config.str('fallback_transport'))
   if (transport === 'error') return endBranch(expansion, branch, MISCONFIGURED)
   if (transport !== '') return tools.pass(expansion, branch, transport)
-  const relay = settings.config.expand(settings.config.raw('luser_relay'), userMacros(branch, undefined, branch.unmatched))
+  const relay = settings.config.expand(settings.config.raw('luser_relay'), userMacros(branch, undefined))
   if (relay !== '' && branch.level === 0) return { relay }
   // RFC 5321 §4.5.1: mail to postmaster may not be refused. Without an alias it has nowhere to go.
   if (/^(?:postmaster|mailer-daemon)$/i.test(name)) {

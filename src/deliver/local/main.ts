@@ -41,7 +41,7 @@ await runWorker('local', (worker) => {
     const expansion: Expansion = { delivery, settings, root, seen, duplicates: new Set(), forwards: new Map() }
     const branch: Branch = {
       recipient: root, sender: delivery.request.sender, level: 0, source: 'envelope', privileges: undefined,
-      forwardOf: new Set(), aliases: new Set(), unmatched: '',
+      forwardOf: new Set(), alias: undefined, extension: '', unmatched: '',
     }
     const left = await deliverAddress(expansion, branch, expandTools)
     if (await resendAll(expansion, branch, resendTools) || left) return true

@@ -27,9 +27,11 @@ export type Branch = {
   readonly privileges: Identity | undefined
   /** The user whose .forward is being expanded: mail to the same user goes to the mailbox. */
   readonly forwardOf: ReadonlySet<string>
-  /** Aliases already expanded on the way here. */
-  readonly aliases: ReadonlySet<string>
-  /** Part of the address after the delimiter that no table key matched, with the delimiter. */
+  /** The alias that names this destination, folded: named by itself it means the user. */
+  readonly alias: string | undefined
+  /** Part of the recipient after the delimiter, with the delimiter: for commands, and for the name of .forward. */
+  readonly extension: string
+  /** The same, as far as no table key has used it up: it goes on with addresses named here. */
   readonly unmatched: string
 }
 

@@ -81,7 +81,7 @@ test('done() with a failed transport hands back all that waited for it, for ever
   assert.equal(started.length, 2)
   const [first] = started
   assert.ok(first)
-  const consequence = scheduler.done(first, { kind: 'transport-failed', reason: { status: '4.3.0', text: 'died' } }, 0)
+  const consequence = scheduler.done(first, { kind: 'transport-failed', reason: { status: '4.3.0', text: 'mail transport unavailable' } }, 0)
   assert.deepEqual(consequence?.dead.map((entry) => entry.message), ['to-a'])
   assert.deepEqual(scheduler.refusal('smtp', 'z', 1), { status: '4.3.0', text: 'mail transport unavailable' })
   assert.equal(scheduler.refusal('smtp', 'z', 60_001), undefined)
