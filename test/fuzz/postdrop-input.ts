@@ -10,10 +10,11 @@ export function target(bytes: Uint8Array): void {
   const input = new SubmissionInput({
     record: (type, payload) => {
       if (type === 0x4d) content = true
-      if (type === 0x58) content = false
       if (payload.length > RECORDS_BYTES_MAX) throw new Error(`Cannot be: a record of ${payload.length} bytes`)
       if (!content && FORBIDDEN.has(type)) throw new Error(`Cannot be: a record of type ${type}`)
       if (!content && (payload.includes(10) || payload.includes(0))) throw new Error('Cannot be: a line break in an envelope')
+      // The end of the content is still part of it.
+      if (type === 0x58) content = false
     },
     warn: () => undefined,
     warnInput: () => undefined,
