@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs'
 import type { Config } from '#config/config.ts'
-import { isParameterName, type TimeName } from '#config/parameters/table.ts'
+import { isParameterName } from '#config/parameters/table.ts'
 import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
 import type { PlanSettings } from './plan.ts'
@@ -50,7 +50,7 @@ function readTemplates(config: Config): Templates {
   const raw = rawTemplates(config)
   const value = (name: string): string | undefined =>
     isParameterName(name) || config.isSet(name) ? config.expand(`\${${name}}`) : undefined
-  const seconds = (name: string): number => config.time(name as TimeName)
+  const seconds = (name: 'delay_warning_time' | 'maximal_queue_lifetime'): number => config.time(name)
   const expanded = Object.entries(raw).map(([kind, template]) =>
     [kind, { ...template, text: expandText(template.text, value, seconds) }] as const)
   return { ...raw, ...Object.fromEntries(expanded) }

@@ -118,6 +118,9 @@ const FIELDS: Readonly<Record<string, 'charset' | 'from' | 'subject' | 'postmast
 const UNIT_SECONDS: Readonly<Record<string, number>> = { seconds: 1, minutes: 60, hours: 3600, days: 86400, weeks: 604800 }
 const TIMED = /^(delay_warning_time|maximal_queue_lifetime)_(\w+)$/
 
+/** Parameters that may be shown in another unit. */
+export type TimedName = 'delay_warning_time' | 'maximal_queue_lifetime'
+
 /**
  * Puts values in the place of `$name` and `${name}`; `$$` is a dollar.
  *
@@ -126,7 +129,7 @@ const TIMED = /^(delay_warning_time|maximal_queue_lifetime)_(\w+)$/
  * @throws {SyntaxError} For a name or a unit that does not exist.
  */
 export function expandText(
-  text: readonly string[], value: (name: string) => string | undefined, seconds: (name: string) => number,
+  text: readonly string[], value: (name: string) => string | undefined, seconds: (name: TimedName) => number,
 ): string[] {
   const one = (name: string): string => {
     const [, parameter = '', unit = ''] = TIMED.exec(name) ?? []
@@ -137,7 +140,7 @@ export function expandText(
     }
     const divisor = UNIT_SECONDS[unit]
     if (divisor === undefined) throw new SyntaxError(`unrecognized suffix in parameter $${name}`)
-    return String(Math.trunc(seconds(parameter) / divisor))
+    return String(Math.trunc(seconds(parameter === 'delay_warning_time' ? parameter : 'maximal_queue_lifetime') / divisor))
   }
   return text.map((line) => line.replaceAll(/\$(?:\$|(\w+)|\{(\w+)\}|\((\w+)\))/g,
     (all, a?: string, b?: string, c?: string) => (all === '$$' ? '$' : one(a ?? b ?? c ?? ''))))

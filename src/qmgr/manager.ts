@@ -188,7 +188,7 @@ export class QueueManager {
   #startDeliveries(): void {
     if (this.#stopped) return
     const now = this.#clock.now()
-    for (const transport of [...this.#scheduler.waitingTransports()]) {
+    for (const transport of this.#scheduler.waitingTransports()) {
       for (let next = this.#scheduler.next(transport, now); next; next = this.#scheduler.next(transport, now)) {
         this.#deliver(next)
       }

@@ -35,7 +35,9 @@ async function loadTarget(name: string): Promise<Target> {
     throw new TypeError(`test/fuzz/${name}.ts exports no target()`)
   }
   const { target } = module
-  return (bytes) => target(bytes) as void | Promise<void>
+  return async (bytes) => {
+    await Reflect.apply(target, undefined, [bytes])
+  }
 }
 
 /**

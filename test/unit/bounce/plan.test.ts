@@ -57,9 +57,11 @@ test('planNotices() ends the chain at the double-bounce sender, whatever its cas
   assert.deepEqual(silent, { level: 'warning', line: 'undeliverable postmaster notification discarded' })
 })
 
+function count(occasion: Occasion, notify: number[]) {
+  return planNotices(occasion, MESSAGE, notify.map(record), SETTINGS).notices[0]?.records.length
+}
+
 test('planNotices() leaves out recipients whose NOTIFY does not want it [RFC 3461 §4.1]', () => {
-  const count = (occasion: Occasion, notify: number[]) =>
-    planNotices(occasion, MESSAGE, notify.map(record), SETTINGS).notices[0]?.records.length
   assert.equal(count('failure', [0, 1, 2, 4, 8, 12]), 3)
   assert.equal(count('delay', [0, 1, 2, 4, 8, 12]), 3)
   assert.equal(count('failure', [1]), undefined)

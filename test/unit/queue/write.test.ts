@@ -123,7 +123,7 @@ test('commit() syncs the directory once for all that come while it is synced', a
   const all = Array.from({ length: 20 }, () => createQueueFile(spool.spool, 'incoming'))
   const one = committer(spool)
   await Promise.all(all.map((file) => one.commit(file)))
-  one.close()
+  await one.close()
   assert.equal(calls.counts.get('fsync'), 20 + 2)
 })
 

@@ -26,10 +26,13 @@ function recipient(notify = 0) {
   return { offset: 0, address: 'a b@example.org', original: 'alias@example.org', dsnOrcpt: '', notify }
 }
 
+function refuse(): Promise<never> {
+  return Promise.reject(new Error('not for this test'))
+}
+
 /** What was recorded where; `broken` services refuse. */
 function setUp(parameters: Record<string, string> = {}, broken: readonly LogName[] = []) {
   const records: [string, string, string][] = []
-  const refuse = (): Promise<never> => Promise.reject(new Error('not for this test'))
   const client: BounceClient = {
     append: (name: LogName, _id: string, record: StatusRecord): Promise<void> => {
       if (broken.includes(name)) return Promise.reject(new Error('down'))
