@@ -18,7 +18,9 @@ const SEARCHES: Readonly<Record<string, (certificate: CertificateFacts) => strin
 const DEFAULT_SEARCH_ORDER = ['cert_fingerprint', 'pubkey_fingerprint'] as const
 
 function warnNotAsked(evaluation: Evaluation, restriction: string): void {
-  if (!evaluation.settings.askCertificate) evaluation.warning(`${restriction} is requested, but "smtpd_tls_ask_ccert = no"`)
+  if (!evaluation.settings.askCertificate) {
+    evaluation.warning(`${restriction} is requested, but "smtpd_tls_ask_ccert = no"`)
+  }
 }
 
 /**

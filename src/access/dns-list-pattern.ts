@@ -27,12 +27,16 @@ export function parseAddressPattern(text: string): AddressPattern {
     fields.push(field)
     rest = rest.slice(match[0].length)
   }
-  return rest === '' ? { kind: 'ok', fields } : { kind: 'error', reason: `garbage after pattern at "${pattern.slice(0, -rest.length)}>${rest}<"` }
+  return rest === ''
+    ? { kind: 'ok', fields }
+    : { kind: 'error', reason: `garbage after pattern at "${pattern.slice(0, -rest.length)}>${rest}<"` }
 }
 
 function wrong(pattern: string, rest: string): AddressPattern {
   const done = pattern.slice(0, pattern.length - rest.length)
-  return { kind: 'error', reason: `need decimal number 0..255 or "[" at "${done}>${rest.slice(0, 1)}<${rest.slice(1)}"` }
+  return {
+    kind: 'error', reason: `need decimal number 0..255 or "[" at "${done}>${rest.slice(0, 1)}<${rest.slice(1)}"`,
+  }
 }
 
 function stripOuter(text: string): string | undefined {

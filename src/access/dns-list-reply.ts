@@ -23,11 +23,14 @@ export type Listing = {
 /** Rejects with the template of the list, or the default one. */
 export async function rejectListed(evaluation: Evaluation, listing: Listing): Promise<Status> {
   const { settings, tables } = evaluation
-  const own = tables.rblReplies.empty ? undefined : await tables.rblReplies.find(listing.list)
-  if (own?.kind === 'error') return evaluation.configurationError()
-  const template = own?.kind === 'found' ? own.value : undefined
-  const text = (template === undefined ? undefined : expand(evaluation, listing, template)) ?? expand(evaluation, listing, settings.defaultRblReply)
-  if (text === undefined) return evaluation.configurationError(`bad default rbl reply template: ${settings.defaultRblReply}`)
+  const found = tables.rblReplies.empty ? undefined : await tables.rblReplies.find(listing.list)
+  if (found?.kind === 'error') return evaluation.configurationError()
+  const template = found?.kind === 'found' ? found.value : undefined
+  const own = template === undefined ? undefined : expand(evaluation, listing, template)
+  const text = own ?? expand(evaluation, listing, settings.defaultRblReply)
+  if (text === undefined) {
+    return evaluation.configurationError(`bad default rbl reply template: ${settings.defaultRblReply}`)
+  }
   const match = /^([45]\d\d) (.*)$/s.exec(text)
   if (match === null) {
     evaluation.warning(`rbl response code configuration error: ${text}`)

@@ -31,7 +31,9 @@ const UNLISTED: ListAnswer = { kind: 'unlisted' }
 /** Cuts the pattern of accepted answers off the name of a list. */
 export function parseListName(text: string): ListName {
   const equals = text.indexOf('=')
-  return equals < 0 ? { domain: text, pattern: undefined } : { domain: text.slice(0, equals), pattern: text.slice(equals + 1) }
+  return equals < 0
+    ? { domain: text, pattern: undefined }
+    : { domain: text.slice(0, equals), pattern: text.slice(equals + 1) }
 }
 
 /** Asks about an IP address. RFC 5782 §2.1, §2.4: octets or nibbles in reverse order. */
@@ -62,7 +64,9 @@ async function ask(resolver: Resolver, subject: string, { domain, pattern }: Lis
   const answer = await resolver.a(query)
   if (answer.kind === 'notfound') return UNLISTED
   if (answer.kind !== 'ok') return { kind: 'unknown', warning: `${query}: RBL lookup error: ${answer.reason}` }
-  if (accepted !== undefined && !answer.records.some((record) => matchesPattern(accepted.fields, record))) return UNLISTED
+  if (accepted !== undefined && !answer.records.some((record) => matchesPattern(accepted.fields, record))) {
+    return UNLISTED
+  }
   const reasons = await resolver.txt(query)
   return { kind: 'listed', text: reasons.kind === 'ok' ? joinReasons(reasons.records) : '' }
 }

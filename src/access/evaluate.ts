@@ -50,7 +50,9 @@ export class Evaluator implements Interpreter {
     return status
   }
 
-  async #runItem(evaluation: Evaluation, item: Exclude<Item, { readonly kind: 'warn' }>, list: ListContext): Promise<Status> {
+  async #runItem(
+    evaluation: Evaluation, item: Exclude<Item, { readonly kind: 'warn' }>, list: ListContext,
+  ): Promise<Status> {
     switch (item.kind) {
       case 'call': {
         const { name, restriction, argument, next } = item
@@ -85,7 +87,9 @@ export class Evaluator implements Interpreter {
   #runWord(evaluation: Evaluation, name: string, list: ListContext): Promise<Status> | Status {
     const items = this.#opened.classes.get(name)
     if (items === undefined) return evaluation.configurationError(`unknown smtpd restriction: "${name}"`)
-    if (evaluation.depth > DEPTH_MAX) return evaluation.configurationError(`restriction class ${name} causes unreasonable recursion`)
+    if (evaluation.depth > DEPTH_MAX) {
+      return evaluation.configurationError(`restriction class ${name} causes unreasonable recursion`)
+    }
     return this.run(evaluation, items, list)
   }
 
@@ -121,7 +125,9 @@ export class Evaluator implements Interpreter {
   async askPolicy(evaluation: Evaluation, list: ListContext, name: string): Promise<Status> {
     const service = this.#opened.services.get(name)
     // Services are opened at start: one that a table names was not foreseen.
-    if (service === undefined) return evaluation.configurationError(`check_policy_service: no client endpoint for server ${name}`)
+    if (service === undefined) {
+      return evaluation.configurationError(`check_policy_service: no client endpoint for server ${name}`)
+    }
     const request = formatPolicyRequest(evaluation.facts, evaluation.settings, service.policyContext)
     const answer = await service.client.ask(request)
     for (const text of answer.warnings) evaluation.warning(text)
@@ -139,7 +145,9 @@ export class Evaluator implements Interpreter {
   }
 }
 
-function incomplete(evaluation: Evaluation, { name, needs, got }: Extract<Item, { readonly kind: 'incomplete' }>): Status {
+function incomplete(
+  evaluation: Evaluation, { name, needs, got }: Extract<Item, { readonly kind: 'incomplete' }>,
+): Status {
   switch (needs) {
     case 'domain':
       evaluation.warning(`restriction ${name} requires domain name argument`)

@@ -57,7 +57,9 @@ export class Evaluation {
   readonly #resolved = new Map<string, Promise<Resolved>>()
   #decision: Decision | undefined
 
-  constructor(facts: SessionFacts, settings: AccessSettings, tables: AccessTables, tools: AccessTools, state: SessionState) {
+  constructor(
+    facts: SessionFacts, settings: AccessSettings, tables: AccessTables, tools: AccessTools, state: SessionState,
+  ) {
     this.facts = facts
     this.settings = settings
     this.tables = tables

@@ -1,7 +1,8 @@
 /**
  * Checks of names and addresses: their form, and what the DNS knows of them.
  *
- * Source: postconf(5), reject_invalid_helo_hostname, reject_non_fqdn_*, reject_unknown_*; RFC 5321 §2.3.5; RFC 7505 (null MX).
+ * Source: postconf(5), reject_invalid_helo_hostname, reject_non_fqdn_*, reject_unknown_*; RFC 5321 §2.3.5;
+ * RFC 7505 (null MX).
  */
 import { domainOf } from '#mail/address.ts'
 import { isNullMx } from '#network/dns.ts'
@@ -69,9 +70,13 @@ export async function checkKnownHost(evaluation: Evaluation, name: string, subje
   // A mail server may well refuse mail for its own name.
   if (verdict === 'found' || verdict === 'nullmx') return 'dunno'
   const { codes, unknownHostnameTempfail } = evaluation.settings
-  if (verdict !== 'retry') return evaluation.deny(codes.unknownHostname, '4.7.1', subject, notFoundText(verdict, 'Host'))
+  if (verdict !== 'retry') {
+    return evaluation.deny(codes.unknownHostname, '4.7.1', subject, notFoundText(verdict, 'Host'))
+  }
   const text = `<${subject.name}>: ${subject.about} rejected: Host not found`
-  return evaluation.deferUnlessRejected({ errorClass: 'policy', code: 450, status: '4.7.1', text }, unknownHostnameTempfail)
+  return evaluation.deferUnlessRejected(
+    { errorClass: 'policy', code: 450, status: '4.7.1', text }, unknownHostnameTempfail,
+  )
 }
 
 function mxVerdict(answer: Parameters<typeof isNullMx>[0]): Verdict {
@@ -79,7 +84,9 @@ function mxVerdict(answer: Parameters<typeof isNullMx>[0]): Verdict {
 }
 
 /** Asks one after the other until something is found; trouble on the way makes "absent" uncertain. */
-async function combined(questions: readonly (() => Promise<Verdict>)[], stopAt: readonly Verdict[] = ['found']): Promise<Verdict> {
+async function combined(
+  questions: readonly (() => Promise<Verdict>)[], stopAt: readonly Verdict[] = ['found'],
+): Promise<Verdict> {
   let verdict: Verdict = 'absent'
   let trouble = false
   for (const question of questions) {
@@ -124,7 +131,9 @@ async function checkMailDomain(evaluation: Evaluation, domain: string, subject: 
   }
   const status = isSender ? '4.1.8' : '4.1.2'
   const { codes, unknownAddressTempfail } = evaluation.settings
-  if (verdict !== 'retry') return evaluation.deny(codes.unknownAddress, status, subject, notFoundText(verdict, 'Domain'))
+  if (verdict !== 'retry') {
+    return evaluation.deny(codes.unknownAddress, status, subject, notFoundText(verdict, 'Domain'))
+  }
   const text = `<${subject.name}>: ${subject.about} rejected: Domain not found`
   return evaluation.deferUnlessRejected({ errorClass: 'policy', code: 450, status, text }, unknownAddressTempfail)
 }

@@ -49,7 +49,8 @@ async function checkListed(evaluation: Evaluation, address: string, who: 'sender
   if (listed) return 'dunno'
   const where = evaluation.settings.showTableName ? ` in ${table.name} table` : ''
   return evaluation.reject({
-    errorClass: 'bounce', code: table.code, status: `5.${detail}`, text: `<${address}>: ${about} rejected: User unknown${where}`,
+    errorClass: 'bounce', code: table.code, status: `5.${detail}`,
+    text: `<${address}>: ${about} rejected: User unknown${where}`,
   })
 }
 
@@ -59,7 +60,9 @@ async function isIn(evaluation: Evaluation, maps: Maps, recipient: string): Prom
 }
 
 /** An address that is rewritten to another is taken as known. */
-async function isMapped(evaluation: Evaluation, recipient: string, who: 'sender' | 'recipient'): Promise<boolean | 'retry'> {
+async function isMapped(
+  evaluation: Evaluation, recipient: string, who: 'sender' | 'recipient',
+): Promise<boolean | 'retry'> {
   const { recipientCanonical, senderCanonical, canonical, virtualAliases } = evaluation.tables
   const tables = [recipientCanonical, ...(who === 'sender' ? [senderCanonical] : []), canonical, virtualAliases]
   for (const maps of tables) {
@@ -90,7 +93,9 @@ function rejectUndeliverable(
 type RecipientTable = { readonly maps: Maps; readonly code: number; readonly name: string }
 
 /** The table of users of an address class, if it has one. */
-function recipientTable(evaluation: Evaluation, { class: domainClass, recipient }: Resolved): RecipientTable | undefined {
+function recipientTable(
+  evaluation: Evaluation, { class: domainClass, recipient }: Resolved,
+): RecipientTable | undefined {
   const { tables, settings: { codes, doubleBounceSender } } = evaluation
   switch (domainClass) {
     case 'local': {

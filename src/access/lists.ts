@@ -36,7 +36,9 @@ export type RestrictionLists = {
 
 /** A class of our own: the two checks of sender logins together. */
 const LOGIN_MISMATCH = 'reject_sender_login_mismatch'
-const LOGIN_MISMATCH_WORDS = ['reject_authenticated_sender_login_mismatch', 'reject_unauthenticated_sender_login_mismatch'] as const
+const LOGIN_MISMATCH_WORDS = [
+  'reject_authenticated_sender_login_mismatch', 'reject_unauthenticated_sender_login_mismatch',
+] as const
 
 /**
  * Opens all lists.
@@ -47,7 +49,8 @@ export function openLists(config: Config, sleep: (ms: number) => Promise<void>):
   const opener = new ListOpener(config, sleep)
   const words = (name: ListName): string[] => opener.read(config.str(`smtpd_${name}_restrictions`))
   const read: Record<ListName, string[]> = {
-    client: words('client'), helo: words('helo'), sender: words('sender'), relay: words('relay'), recipient: words('recipient'),
+    client: words('client'), helo: words('helo'), sender: words('sender'), relay: words('relay'),
+    recipient: words('recipient'),
     etrn: words('etrn'), data: words('data'), end_of_data: words('end_of_data'),
   }
   const classes = readClasses(config, opener)
@@ -56,7 +59,8 @@ export function openLists(config: Config, sleep: (ms: number) => Promise<void>):
   return {
     lists: {
       client: compile(read.client), helo: compile(read.helo), sender: compile(read.sender), relay: compile(read.relay),
-      recipient: compile(read.recipient), etrn: compile(read.etrn), data: compile(read.data), end_of_data: compile(read.end_of_data),
+      recipient: compile(read.recipient), etrn: compile(read.etrn), data: compile(read.data),
+      end_of_data: compile(read.end_of_data),
     },
     classes: new Map([...classes].map(([name, list]) => [name, compile(list)])),
     tables: opener.tables,
@@ -143,7 +147,9 @@ export function parseTableArgument(argument: string): ParsedArgument {
     const text = attribute.startsWith('{') ? stripBraces(attribute) : ({ kind: 'ok', text: attribute } as const)
     const match = text.kind === 'ok' ? /^([^=]+?)\s*=\s*(.*)$/s.exec(text.text) : null
     if (match === null) return { warnings: [`malformed map attribute in '${argument}': '${attribute}'`] }
-    if (asciiLower(match[1] ?? '') !== 'search_order') return { warnings: [`unknown map attribute in '${argument}': '${match[1]}'`] }
+    if (asciiLower(match[1] ?? '') !== 'search_order') {
+      return { warnings: [`unknown map attribute in '${argument}': '${match[1]}'`] }
+    }
     searchOrder = splitAtChars(match[2] ?? '').map(asciiLower)
     const unknown = searchOrder.find((name) => !SEARCHES.includes(name))
     if (unknown !== undefined) return { warnings: [`unknown search type '${unknown}' in '${argument}'`] }

@@ -9,13 +9,16 @@ import type { SessionFacts } from './types.ts'
 
 /** What happened, as the line names it. */
 export type LoggedAction =
-  | 'reject' | 'reject_warning' | 'permit' | 'hold' | 'discard' | 'filter' | 'redirect' | 'bcc' | 'info' | 'warn' | 'hangup'
+  | 'reject' | 'reject_warning' | 'permit' | 'hold' | 'discard' | 'filter' | 'redirect' | 'bcc' | 'info' | 'warn'
+  | 'hangup'
 
 /** How addresses look in log lines (info_log_address_format). */
 export type AddressFormat = 'external' | 'internal'
 
 /** `NOQUEUE: reject: RCPT from C: TEXT; from=<s> to=<r> proto=ESMTP helo=<h>` */
-export function actionLine(action: LoggedAction, text: string, facts: SessionFacts, format: AddressFormat = 'external'): string {
+export function actionLine(
+  action: LoggedAction, text: string, facts: SessionFacts, format: AddressFormat = 'external',
+): string {
   const head = `${facts.queueId ?? 'NOQUEUE'}: ${action}: ${facts.where} from ${facts.client.nameAndAddress}: ${text};`
   return head + contextOf(facts, format)
 }

@@ -3,7 +3,8 @@
  *
  * The first key that is in the table decides, whatever the result is.
  *
- * Source: access(5), "EMAIL ADDRESS PATTERNS", "HOST NAME/ADDRESS PATTERNS"; postconf(5) parent_domain_matches_subdomains.
+ * Source: access(5), "EMAIL ADDRESS PATTERNS", "HOST NAME/ADDRESS PATTERNS";
+ * postconf(5) parent_domain_matches_subdomains.
  */
 import { isHostAddress } from '#network/dns/hostname.ts'
 import { domainKeys, findAddress } from '#rewrite/address-find.ts'
@@ -86,7 +87,9 @@ export class AccessLookup {
     return MISSED
   }
 
-  async #act(request: LookupRequest, answer: Pick<MapsResult, 'kind'> & { readonly value?: string }): Promise<LookupStatus | undefined> {
+  async #act(
+    request: LookupRequest, answer: Pick<MapsResult, 'kind'> & { readonly value?: string },
+  ): Promise<LookupStatus | undefined> {
     if (answer.kind === 'absent') return undefined
     // Maps has logged the reason.
     const value = answer.kind === 'error' ? BROKEN : (answer.value ?? '')

@@ -90,7 +90,9 @@ class MxBackup {
     for (const address of addresses.toSorted((a, b) => Number(isIPv6(a)) - Number(isIPv6(b)))) {
       const listed = await tables.permitMxBackupNetworks.match(host, address)
       if (listed === 'error') {
-        this.#evaluation.warning(`all_auth_mx_addr: permit_mx_backup_networks lookup error for address ${address} for ${host}`)
+        this.#evaluation.warning(
+          `all_auth_mx_addr: permit_mx_backup_networks lookup error for address ${address} for ${host}`,
+        )
         this.#uncertain(`Unable to verify host ${host} as mail exchanger`)
       }
       if (listed !== true) return false

@@ -67,12 +67,16 @@ class Restrictions implements Access {
   }
 
   async check(stage: Stage, facts: SessionFacts, state: AccessState): Promise<AccessResult> {
-    const evaluation = this.#evaluation(stage === 'data' || stage === 'end_of_data' ? forAllRecipients(facts) : facts, state)
+    const evaluation = this.#evaluation(
+      stage === 'data' || stage === 'end_of_data' ? forAllRecipients(facts) : facts, state,
+    )
     return evaluation.result(await this.#runStage(stage, evaluation))
   }
 
   #evaluation(facts: SessionFacts, state: AccessState): Evaluation {
-    if (!(state instanceof SessionState)) throw new TypeError('Cannot check access as the state is not from newTransaction()')
+    if (!(state instanceof SessionState)) {
+      throw new TypeError('Cannot check access as the state is not from newTransaction()')
+    }
     return new Evaluation(facts, this.#settings, this.#tables, this.#tools, state)
   }
 
@@ -93,7 +97,9 @@ class Restrictions implements Access {
     const { state, facts } = evaluation
     state.deferIfPermit.active = false
     evaluation.beginStage()
-    const list = { name: facts.client.nameAndAddress, about: REPLY_CLASS.client, tableRestriction: 'check_client_access' }
+    const list = {
+      name: facts.client.nameAndAddress, about: REPLY_CLASS.client, tableRestriction: 'check_client_access',
+    }
     const status = await this.#evaluator.run(evaluation, this.#opened.lists.client, list)
     state.raisedBy.client = state.deferIfPermit.active
     return status
@@ -157,8 +163,7 @@ class Restrictions implements Access {
     for (const [i, items] of order.entries()) {
       status = await this.#evaluator.run(evaluation, items, list)
       if (items === relayItems && oldDefaults.relayRestrictions && status === 'dunno') {
-        evaluation.info('using backwards-compatible default setting "smtpd_relay_restrictions = (empty)" to avoid "Relay access denied"'
-          + ` error for recipient "${recipient}" from client "${evaluation.facts.client.nameAndAddress}"`)
+        this.#explainEmptyRelay(evaluation, recipient)
       }
       if (status === 'reject') {
         if (i === 0 && oldDefaults.relayOrder) this.#explainOrder(evaluation, recipient)
@@ -166,6 +171,12 @@ class Restrictions implements Access {
       }
     }
     return status
+  }
+
+  #explainEmptyRelay(evaluation: Evaluation, recipient: string): void {
+    evaluation.info('using backwards-compatible default setting "smtpd_relay_restrictions = (empty)"'
+      + ` to avoid "Relay access denied" error for recipient "${recipient}"`
+      + ` from client "${evaluation.facts.client.nameAndAddress}"`)
   }
 
   #explainOrder(evaluation: Evaluation, recipient: string): void {
@@ -185,7 +196,8 @@ class Restrictions implements Access {
 
   /** What concerns all recipients alike: DATA and the end of the content. */
   async #content(
-    evaluation: Evaluation, items: readonly Item[], name: string, about: typeof REPLY_CLASS.data | typeof REPLY_CLASS.endOfData,
+    evaluation: Evaluation, items: readonly Item[], name: string,
+    about: typeof REPLY_CLASS.data | typeof REPLY_CLASS.endOfData,
   ): Promise<Status> {
     evaluation.state.deferIfPermit.active = false
     evaluation.beginStage()

@@ -94,7 +94,9 @@ export function parsePolicyReply(bytes: Uint8Array): PolicyReply {
   }
   const lines = text.slice(0, end).split('\n').filter((line) => line !== '')
   const malformed = lines.find((line) => !line.includes('='))
-  if (malformed !== undefined) return { kind: 'error', reason: `missing value for attribute ${malformed.slice(0, 100)}` }
+  if (malformed !== undefined) {
+    return { kind: 'error', reason: `missing value for attribute ${malformed.slice(0, 100)}` }
+  }
   const action = lines.find((line) => line.startsWith('action='))
   if (action === undefined) return { kind: 'error', reason: 'missing attribute action' }
   return decode(action.slice('action='.length))

@@ -50,7 +50,9 @@ function globalSettings(config: Config): Settings {
  *
  * @throws {ConfigError} When the argument is malformed.
  */
-export function openPolicyService(config: Config, argument: string, sleep: (ms: number) => Promise<void>): PolicyService {
+export function openPolicyService(
+  config: Config, argument: string, sleep: (ms: number) => Promise<void>,
+): PolicyService {
   const settings = globalSettings(config)
   const name = argument.startsWith('{') ? readOverrides(argument, settings) : argument
   const client = new PolicyClient(parsePolicyEndpoint(name), {

@@ -44,7 +44,9 @@ export function parsePolicyEndpoint(service: string): PolicyEndpoint {
   if (transport !== 'inet') throw new ConfigError(`invalid attribute transport name: ${service}`)
   const match = /^(?:\[?(.*?)\]?:)?(\d+)$/.exec(endpoint)
   if (match === null) throw new ConfigError(`bad port number in policy service: ${service}`)
-  return { kind: 'inet', host: match[1] === undefined || match[1] === '' ? 'localhost' : match[1], port: Number(match[2]) }
+  return {
+    kind: 'inet', host: match[1] === undefined || match[1] === '' ? 'localhost' : match[1], port: Number(match[2]),
+  }
 }
 
 /** The name of an endpoint in warnings. */
@@ -78,7 +80,9 @@ export class PolicyClient {
       const last = attempt >= this.#limits.tryLimit
       // A server that closed an idle connection is no trouble: the next attempt opens a new one.
       if (outcome.detail !== undefined) warnings.push(outcome.detail)
-      if (last || !outcome.harmless) warnings.push(`problem talking to server ${endpointName(this.#endpoint)}: ${outcome.reason}`)
+      if (last || !outcome.harmless) {
+        warnings.push(`problem talking to server ${endpointName(this.#endpoint)}: ${outcome.reason}`)
+      }
       if (last) return { action: undefined, warnings }
       await this.#sleep(this.#limits.retryDelaySeconds * 1000)
     }

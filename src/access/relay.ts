@@ -22,7 +22,9 @@ export async function destinationOf(evaluation: Evaluation, recipient: string): 
   if (domain === undefined) return 'authorized'
   if (resolved.routed && !evaluation.settings.allowUntrustedRouting) return 'foreign'
   if (resolved.class === 'relay' && evaluation.settings.oldDefaults.relayDomains) {
-    evaluation.info(`using backwards-compatible default setting relay_domains=$mydestination to accept mail for domain "${domain}"`)
+    evaluation.info(
+      `using backwards-compatible default setting relay_domains=$mydestination to accept mail for domain "${domain}"`,
+    )
   }
   return resolved.class === 'default' ? 'foreign' : 'authorized'
 }
@@ -35,7 +37,9 @@ export async function permitAuthDestination(evaluation: Evaluation, recipient: s
 }
 
 /** `reject_unauth_destination` and, with a 4xx code, `defer_unauth_destination`. */
-export async function rejectUnauthDestination(evaluation: Evaluation, recipient: string, code: number): Promise<Status> {
+export async function rejectUnauthDestination(
+  evaluation: Evaluation, recipient: string, code: number,
+): Promise<Status> {
   const destination = await destinationOf(evaluation, recipient)
   if (destination === 'retry') return evaluation.retryLater(recipient)
   if (destination === 'authorized') return 'dunno'

@@ -23,7 +23,9 @@ export function isProtected(words: readonly string[], classes: ReadonlyMap<strin
   return search(words, classes, new Set())
 }
 
-function search(words: readonly string[], classes: ReadonlyMap<string, readonly string[]>, visited: ReadonlySet<string>): boolean {
+function search(
+  words: readonly string[], classes: ReadonlyMap<string, readonly string[]>, visited: ReadonlySet<string>,
+): boolean {
   for (let i = 0; i < words.length; i++) {
     const word = words[i] ?? ''
     const next = words[i + 1]

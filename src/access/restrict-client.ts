@@ -46,7 +46,8 @@ export function isLoggedIn({ facts: { sasl } }: Evaluation): boolean {
 
 /** Rejects what is on a list; a list that cannot be asked counts as empty, with a warning. */
 export async function rejectIfListed(
-  evaluation: Evaluation, answer: ListAnswer, listing: { readonly list: string; readonly what: string; readonly about: ReplyClass },
+  evaluation: Evaluation, answer: ListAnswer,
+  listing: { readonly list: string; readonly what: string; readonly about: ReplyClass },
 ): Promise<Status> {
   if (answer.kind === 'listed') return rejectListed(evaluation, { ...listing, reason: answer.text })
   if (answer.kind === 'malformed') return evaluation.configurationError(answer.reason)
@@ -119,7 +120,9 @@ export const CLIENT_RESTRICTIONS: RestrictionTable = {
   reject_unknown_reverse_client_hostname: plain(rejectUnknownReverseName),
   reject_rbl_client: withDomain(rejectListedAddress),
   reject_rbl: withDomain(rejectListedAddress),
-  reject_rhsbl_client: withDomain((call) => rejectListedName(call, call.evaluation.facts.client.name, REPLY_CLASS.client)),
+  reject_rhsbl_client: withDomain(
+    (call) => rejectListedName(call, call.evaluation.facts.client.name, REPLY_CLASS.client),
+  ),
   reject_rhsbl_reverse_client: withDomain((call) =>
     rejectListedName(call, call.evaluation.facts.client.reverseName, REPLY_CLASS.reverseClient)),
   permit_dnswl_client: withDomain((call) => {

@@ -19,7 +19,8 @@ export const GENERIC_RESTRICTIONS: RestrictionTable = {
     run: ({ evaluation, list }) => evaluation.deny(evaluation.settings.codes.defer, '4.3.2', list, 'Try again later'),
   },
   defer_if_permit: plain(({ evaluation, list }) => evaluation.deferUnlessRejected({
-    errorClass: 'policy', code: 450, status: '4.7.0', text: `<${list.name}>: ${list.about} rejected: defer_if_permit requested`,
+    errorClass: 'policy', code: 450, status: '4.7.0',
+    text: `<${list.name}>: ${list.about} rejected: defer_if_permit requested`,
   })),
   defer_if_reject: plain(({ evaluation, list }) => {
     const text = `<${list.name}>: ${list.about} rejected: defer_if_reject requested`

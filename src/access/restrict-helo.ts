@@ -12,7 +12,9 @@ import { plain, withDomain, type Restriction, type RestrictionTable } from './re
 import { REPLY_CLASS } from './status-class.ts'
 
 /** A check of the HELO name; an address literal only has to be an address. */
-function heloRestriction(check: (evaluation: Evaluation, name: string, subject: Subject) => Promise<Status> | Status): Restriction {
+function heloRestriction(
+  check: (evaluation: Evaluation, name: string, subject: Subject) => Promise<Status> | Status,
+): Restriction {
   return plain(({ evaluation }) => {
     const { helo } = evaluation.facts
     if (helo === undefined) return 'dunno'

@@ -39,7 +39,9 @@ function rejectMultiRecipientBounce({ evaluation, list }: Call): Status {
   return evaluation.deny(evaluation.settings.codes.multiRecipientBounce, '5.5.3', list, 'Multi-recipient bounce')
 }
 
-const checkListed = plain(recipientRestriction(({ evaluation }, recipient) => checkListedRecipient(evaluation, recipient), 'nonempty'))
+const checkListed = plain(
+  recipientRestriction(({ evaluation }, recipient) => checkListedRecipient(evaluation, recipient), 'nonempty'),
+)
 
 const subjectOf = (recipient: string): { name: string; about: typeof REPLY_CLASS.recipient } => ({
   name: recipient,

@@ -27,7 +27,9 @@ function senderRestriction(check: (call: Call, sender: string) => Promise<Status
 /** A check of logins; without SASL it makes no sense, which is worth a warning. */
 function loginRestriction(check: (evaluation: Evaluation, sender: string) => Promise<Status>): Restriction {
   return plain((call) => {
-    if (call.evaluation.settings.saslEnabled) return senderRestriction(({ evaluation }, sender) => check(evaluation, sender))(call)
+    if (call.evaluation.settings.saslEnabled) {
+      return senderRestriction(({ evaluation }, sender) => check(evaluation, sender))(call)
+    }
     call.evaluation.warning(`restriction \`${call.name}' ignored: no SASL support`)
     return 'dunno'
   })
@@ -36,7 +38,9 @@ function loginRestriction(check: (evaluation: Evaluation, sender: string) => Pro
 /** Who may send as `sender`, by smtpd_sender_login_maps. */
 async function ownersOf(evaluation: Evaluation, sender: string): Promise<FindResult> {
   const resolved = await evaluation.resolveFor(REPLY_CLASS.sender, sender)
-  if (resolved.problem === 'fail') return { kind: 'error', reason: 'address resolver failure', table: 'smtpd_sender_login_maps' }
+  if (resolved.problem === 'fail') {
+    return { kind: 'error', reason: 'address resolver failure', table: 'smtpd_sender_login_maps' }
+  }
   return findAddress(evaluation.tables.senderLogins, resolved.recipient, evaluation.tools.router.context)
 }
 
@@ -74,11 +78,17 @@ export const SENDER_RESTRICTIONS: RestrictionTable = {
   reject_non_fqdn_sender: plain(senderRestriction(({ evaluation }, sender) =>
     checkAddressFqdn(evaluation, sender, { name: sender, about: REPLY_CLASS.sender }))),
   reject_unlisted_sender: plain(senderRestriction(({ evaluation }, sender) => checkListedSender(evaluation, sender))),
-  reject_unverified_sender: plain(senderRestriction(({ evaluation }, sender) => checkVerified(evaluation, sender, 'sender'))),
-  reject_authenticated_sender_login_mismatch: loginRestriction((evaluation, sender) => checkOwnSender(evaluation, sender, false)),
+  reject_unverified_sender: plain(
+    senderRestriction(({ evaluation }, sender) => checkVerified(evaluation, sender, 'sender')),
+  ),
+  reject_authenticated_sender_login_mismatch: loginRestriction(
+    (evaluation, sender) => checkOwnSender(evaluation, sender, false),
+  ),
   reject_unauthenticated_sender_login_mismatch: loginRestriction(checkOwnedSender),
   reject_known_sender_login_mismatch: loginRestriction((evaluation, sender) =>
-    evaluation.facts.sasl.username === undefined ? checkOwnedSender(evaluation, sender) : checkOwnSender(evaluation, sender, true)),
+    evaluation.facts.sasl.username === undefined
+      ? checkOwnedSender(evaluation, sender)
+      : checkOwnSender(evaluation, sender, true)),
   reject_rhsbl_sender: withDomain(senderRestriction(async ({ evaluation, argument }, sender) => {
     const answer = await askAboutDomain(evaluation.tools.resolver, argument, sender)
     return rejectIfListed(evaluation, answer, { list: argument, what: sender, about: REPLY_CLASS.sender })

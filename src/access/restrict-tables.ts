@@ -35,11 +35,17 @@ const SERVED: Readonly<Record<string, (evaluation: Evaluation) => Target | undef
   client: ({ facts: { client } }) =>
     isUnknown(client.name) ? undefined : { key: client.name, name: client.nameAndAddress, about: REPLY_CLASS.client },
   reverse_client_hostname: ({ facts: { client } }) =>
-    isUnknown(client.reverseName) ? undefined : { key: client.reverseName, name: client.reverseName, about: REPLY_CLASS.reverseClient },
+    isUnknown(client.reverseName)
+      ? undefined
+      : { key: client.reverseName, name: client.reverseName, about: REPLY_CLASS.reverseClient },
   helo: ({ facts: { helo } }) => (helo === undefined ? undefined : { key: helo, name: helo, about: REPLY_CLASS.helo }),
-  sender: ({ facts: { sender } }) => (sender === undefined || sender === '' ? undefined : { key: sender, name: sender, about: REPLY_CLASS.sender }),
+  sender: ({ facts: { sender } }) => (
+    sender === undefined || sender === '' ? undefined : { key: sender, name: sender, about: REPLY_CLASS.sender }
+  ),
   recipient: ({ facts: { recipient } }) =>
-    recipient === undefined || recipient === '' ? undefined : { key: recipient, name: recipient, about: REPLY_CLASS.recipient },
+    recipient === undefined || recipient === ''
+      ? undefined
+      : { key: recipient, name: recipient, about: REPLY_CLASS.recipient },
 }
 
 function serverRestriction(find: (evaluation: Evaluation) => Target | undefined, type: ServerType): Restriction {

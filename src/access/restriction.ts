@@ -68,7 +68,13 @@ export const withDomain = (run: Restriction['run']): Restriction => ({ argument:
 /** One item of a list, ready to run. */
 export type Item =
   | { readonly kind: 'warn' }
-  | { readonly kind: 'call'; readonly name: string; readonly restriction: Restriction; readonly argument: string; readonly next?: string }
+  | {
+    readonly kind: 'call'
+    readonly name: string
+    readonly restriction: Restriction
+    readonly argument: string
+    readonly next?: string
+  }
   | { readonly kind: 'table'; readonly table: string }
   /** A restriction without the argument that it needs. */
   | { readonly kind: 'incomplete'; readonly name: string; readonly needs: ArgumentKind; readonly got: string }

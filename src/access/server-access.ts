@@ -17,7 +17,8 @@ import type { LookupRequest } from './restriction.ts'
 export type ServerType = 'MX' | 'NS' | 'A'
 
 /** Servers by name, or why there is nothing to check. */
-type Servers = readonly string[] | 'none' | { readonly kind: 'failed'; readonly domain: string; readonly reason: string }
+type Failure = { readonly kind: 'failed'; readonly domain: string; readonly reason: string }
+type Servers = readonly string[] | 'none' | Failure
 
 /**
  * Looks the servers of a name or mail address up: each by its name, then by its addresses.
@@ -47,7 +48,9 @@ export async function checkServers(
 }
 
 /** An address literal is its own mail exchanger; it has no name server. */
-async function checkLiteral(lookup: AccessLookup, request: LookupRequest, domain: string, type: ServerType): Promise<Status> {
+async function checkLiteral(
+  lookup: AccessLookup, request: LookupRequest, domain: string, type: ServerType,
+): Promise<Status> {
   const address = domain.endsWith(']') ? mailhostAddress(domain.slice(1, -1)) : undefined
   if (type === 'NS' || address === undefined) return 'dunno'
   return (await lookup.address({ ...request, key: address })).status
@@ -95,7 +98,9 @@ async function checkServer(
   const answer = await evaluation.tools.resolver.native(server, 0)
   if (answer.kind !== 'ok') {
     const { about, name } = request.list
-    if (type !== 'A') evaluation.warning(`Unable to look up ${type} host ${server} for ${about} ${name}: ${dnsWords(answer)}`)
+    if (type !== 'A') {
+      evaluation.warning(`Unable to look up ${type} host ${server} for ${about} ${name}: ${dnsWords(answer)}`)
+    }
     return undefined
   }
   const { ipv4, ipv6 } = evaluation.settings

@@ -79,7 +79,11 @@ export type AccessSettings = {
   readonly ipv4: boolean
   readonly ipv6: boolean
   /** Old defaults that the compatibility level keeps and that a line in the log mentions when they matter. */
-  readonly oldDefaults: { readonly relayRestrictions: boolean; readonly relayDomains: boolean; readonly relayOrder: boolean }
+  readonly oldDefaults: {
+    readonly relayRestrictions: boolean
+    readonly relayDomains: boolean
+    readonly relayOrder: boolean
+  }
 }
 
 /** Lists and tables that restrictions use besides those they name. */
@@ -159,7 +163,8 @@ function readCodes(config: Config): ReplyCodes {
   }
 }
 
-type TempfailName = `${'unknown_helo_hostname' | 'unknown_address' | 'unverified_sender' | 'unverified_recipient'}_tempfail_action`
+type Tempfail = 'unknown_helo_hostname' | 'unknown_address' | 'unverified_sender' | 'unverified_recipient'
+type TempfailName = `${Tempfail}_tempfail_action`
 
 function readTempfail(config: Config, name: TempfailName): TempfailAction {
   const value = asciiLower(config.str(name))
@@ -187,7 +192,9 @@ function readOldDefaults(config: Config): AccessSettings['oldDefaults'] {
 
 /** Backslash escapes of the C language: `\t`, `\40`, `\\` and kin. */
 function unescape(text: string): string {
-  const letters: Readonly<Record<string, string>> = { a: '\u0007', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' }
+  const letters: Readonly<Record<string, string>> = {
+    a: '\u0007', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v',
+  }
   return text.replaceAll(/\\([0-7]{1,3}|.)/gs, (_all, escaped: string) =>
     /^[0-7]/.test(escaped) ? String.fromCharCode(Number.parseInt(escaped, 8)) : (letters[escaped] ?? escaped))
 }
@@ -198,7 +205,9 @@ export function openTables(config: Config): AccessTables {
   const logPermit = config.str('smtpd_log_access_permit_actions')
   return {
     mynetworks: openMatchList('mynetworks', config.str('mynetworks'), 'host', { config }),
-    permitMxBackupNetworks: openMatchList('permit_mx_backup_networks', config.str('permit_mx_backup_networks'), 'host', { config }),
+    permitMxBackupNetworks: openMatchList(
+      'permit_mx_backup_networks', config.str('permit_mx_backup_networks'), 'host', { config },
+    ),
     logPermit: openMatchList('smtpd_log_access_permit_actions', logPermit, 'string', { config, parent: false }),
     relayClientCertificates: maps('relay_clientcerts'),
     localRecipients: maps('local_recipient_maps'),
@@ -214,5 +223,6 @@ export function openTables(config: Config): AccessTables {
 }
 
 type MapsName =
-  | 'relay_clientcerts' | 'local_recipient_maps' | 'relay_recipient_maps' | 'virtual_mailbox_maps' | 'sender_canonical_maps'
+  | 'relay_clientcerts' | 'local_recipient_maps' | 'relay_recipient_maps' | 'virtual_mailbox_maps'
+  | 'sender_canonical_maps'
   | 'recipient_canonical_maps' | 'canonical_maps' | 'virtual_alias_maps' | 'smtpd_sender_login_maps' | 'rbl_reply_maps'

@@ -43,5 +43,7 @@ export function fitStatus(status: string, about: ReplyClass): FittedStatus {
   const [sender, recipient] = DETAILS.get(status.slice(4)) ?? ['4.1.0', '4.1.0']
   const fitted = about === REPLY_CLASS.sender ? sender : about === REPLY_CLASS.recipient ? recipient : '4.0.0'
   if (fitted.slice(2) === status.slice(2)) return { status: fitted }
-  return { status: fitted, note: `mapping DSN status ${status} into ${about} status ${status.charAt(0)}${fitted.slice(1)}` }
+  return {
+    status: fitted, note: `mapping DSN status ${status} into ${about} status ${status.charAt(0)}${fitted.slice(1)}`,
+  }
 }

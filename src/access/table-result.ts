@@ -23,7 +23,9 @@ type Action = {
 /**
  * Acts on a right-hand side; `undefined` when it is a list of restrictions, which the caller runs.
  */
-export function actOn(evaluation: Evaluation, request: LookupRequest, value: string): Promise<Status> | Status | undefined {
+export function actOn(
+  evaluation: Evaluation, request: LookupRequest, value: string,
+): Promise<Status> | Status | undefined {
   const word = /^[^ \t]*/.exec(value)?.[0] ?? ''
   const action: Action = { evaluation, request, value, word, text: value.slice(word.length).trimStart() }
   const run = ACTIONS[asciiUpper(word)]
@@ -62,7 +64,9 @@ function permit({ evaluation, request, word }: Action): Promise<Status> {
 
 function deny({ evaluation, request, text }: Action, code: number, defaultStatus: string): Status {
   const { status, rest } = splitStatus(defaultStatus, text)
-  return evaluation.deny(code, evaluation.fit(status, request.list.about), request.list, rest === '' ? 'Access denied' : rest)
+  return evaluation.deny(
+    code, evaluation.fit(status, request.list.about), request.list, rest === '' ? 'Access denied' : rest,
+  )
 }
 
 function rejectWithCode(action: Action): Status {
@@ -89,7 +93,9 @@ function logOnly({ evaluation, text }: Action, action: 'info' | 'warn'): Status 
 function canDelegate(action: Action, name: string): boolean {
   const { evaluation, request } = action
   if (evaluation.facts.proxyFilter) {
-    evaluation.warning(`access table ${request.table}: with smtpd_proxy_filter specified, action ${name} is unavailable`)
+    evaluation.warning(
+      `access table ${request.table}: with smtpd_proxy_filter specified, action ${name} is unavailable`,
+    )
     return false
   }
   if (evaluation.facts.where === 'ETRN') {
@@ -165,7 +171,9 @@ function prepend(action: Action): Status {
   const { evaluation, request, text } = action
   if (!isInTransaction(action, 'PREPEND')) return 'dunno'
   if (evaluation.facts.where === 'END-OF-MESSAGE') {
-    evaluation.warning(`access table ${request.table}: action PREPEND must be used before smtpd_end_of_data_restrictions`)
+    evaluation.warning(
+      `access table ${request.table}: action PREPEND must be used before smtpd_end_of_data_restrictions`,
+    )
     return 'dunno'
   }
   if (!isHeaderLine(text)) return complain(action, 'requires header: text')

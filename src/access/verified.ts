@@ -11,7 +11,9 @@ import type { VerifyAnswer } from './types.ts'
 const REASON_LENGTH_MAX = 250
 
 /** `reject_unverified_sender` and `reject_unverified_recipient`. */
-export async function checkVerified(evaluation: Evaluation, address: string, who: 'sender' | 'recipient'): Promise<Status> {
+export async function checkVerified(
+  evaluation: Evaluation, address: string, who: 'sender' | 'recipient',
+): Promise<Status> {
   const { verify } = evaluation.tools
   if (verify === undefined) {
     return evaluation.configurationError(`restriction reject_unverified_${who}: no address verification service`)

@@ -68,7 +68,9 @@ export function formatOrcpt(type: string, address: string): string {
 
 /** RFC 6533 §3: utf-8-addr-xtext holds `\x{HEX}` for awkward characters, the rest as UTF-8. */
 function encodeUnicodeXtext(text: string): string {
-  return text.replaceAll(/[\p{Cc} \\+=]/gu, (c) => String.raw`\x{${(c.codePointAt(0) ?? 0).toString(16).toUpperCase()}}`)
+  return text.replaceAll(
+    /[\p{Cc} \\+=]/gu, (c) => String.raw`\x{${(c.codePointAt(0) ?? 0).toString(16).toUpperCase()}}`,
+  )
 }
 
 function decodeUnicodeXtext(text: string): string | undefined {

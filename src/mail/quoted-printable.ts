@@ -9,7 +9,7 @@ const TAB = 9
 const SPACE = 32
 const HEX = '0123456789ABCDEF'
 
-/** A soft line break comes before the output line grows beyond this: with one encoded byte and `=` it stays within 76. */
+/** A soft line break comes before the output line grows beyond this: with a coded byte and `=` it stays within 76. */
 const SOFT_BREAK_LENGTH = 72
 
 /** Gets the finished output lines, without line ends. */

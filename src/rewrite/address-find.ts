@@ -92,7 +92,9 @@ async function defaultKeys(users: readonly Key[], context: AddressContext): Prom
   const local = equalsIgnoreCase(domain, context.rules.myorigin) || (await context.isLocal(domain))
   if (local === 'error') return 'error'
   if (!local) return [atDomain]
-  const names = users.map((user): Key => ({ ...user, key: splitAddress(user.key).local, partial: true, quoting: 'local' }))
+  const names = users.map(
+    (user): Key => ({ ...user, key: splitAddress(user.key).local, partial: true, quoting: 'local' }),
+  )
   return [...names, atDomain]
 }
 
@@ -108,7 +110,9 @@ function partKeys(
   if (domain === undefined) return []
   const domains = domainKeys(domain, strategy.plainParents).map(domainKey)
   if (!strategy.users) return domains
-  return [...domains, ...users.map((user): Key => ({ ...domainKey(`${splitAddress(user.key).local}@`), quoting: 'address' }))]
+  return [
+    ...domains, ...users.map((user): Key => ({ ...domainKey(`${splitAddress(user.key).local}@`), quoting: 'address' })),
+  ]
 }
 
 /** A domain and its parents, to the top: `a.b.c`, then `.b.c`, `.c`, or with `plainParents` `b.c`, `c`. */

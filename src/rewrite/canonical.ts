@@ -133,7 +133,9 @@ class Expansion {
         return { kind: 'error' }
       }
       const tooLong = mapped.addresses.find((result) => result.length > this.#limits.addressOctetsMax)
-      if (tooLong !== undefined) return this.#refuse(`unreasonable ${this.#maps.title} result ${tooLong.slice(0, 300)}...`)
+      if (tooLong !== undefined) {
+        return this.#refuse(`unreasonable ${this.#maps.title} result ${tooLong.slice(0, 300)}...`)
+      }
       if (mapped.addresses.some((result) => equalsIgnoreCase(result, current))) this.#mapToSelf.add(foldCase(current))
       this.#replace(i, mapped.addresses)
     }

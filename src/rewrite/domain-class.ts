@@ -64,6 +64,8 @@ function openList(config: Config, name: ListName): MatchList {
 /** A domain has one class; a second listing has no effect, which is rarely what was meant. */
 async function warnDoubles(domain: string, first: string, others: readonly MatchList[]): Promise<void> {
   for (const other of others) {
-    if ((await other.match(domain)) === true) log.warning(`do not list domain ${domain} in BOTH ${first} and ${other.title}`)
+    if ((await other.match(domain)) === true) {
+      log.warning(`do not list domain ${domain} in BOTH ${first} and ${other.title}`)
+    }
   }
 }

@@ -104,7 +104,9 @@ export function openRouter(
 
 function openParts(config: Config, context: AddressContext, purpose: RouterPurpose): Parts {
   const verify = purpose === 'verify'
-  const transportMaps = verify ? 'address_verify_sender_dependent_default_transport_maps' : 'sender_dependent_default_transport_maps'
+  const transportMaps = verify
+    ? 'address_verify_sender_dependent_default_transport_maps'
+    : 'sender_dependent_default_transport_maps'
   const relayhostMaps = verify ? 'address_verify_sender_dependent_relayhost_maps' : 'sender_dependent_relayhost_maps'
   return {
     context,
@@ -127,7 +129,9 @@ function openParts(config: Config, context: AddressContext, purpose: RouterPurpo
 }
 
 function normalTransports(config: Config): Parts['transports'] {
-  const read = (name: 'local_transport' | 'virtual_transport' | 'relay_transport' | 'default_transport'): TransportParameter => ({
+  const read = (
+    name: 'local_transport' | 'virtual_transport' | 'relay_transport' | 'default_transport',
+  ): TransportParameter => ({
     name,
     value: config.str(name),
   })

@@ -51,7 +51,9 @@ export function findLastOperator(tokens: readonly Token[], operator: string): nu
 }
 
 /** Rewrites an address that is given as tokens. The empty list stays empty. */
-export function rewriteTokens(rules: RewriteRules, context: RewriteContext, tokens: readonly Token[]): readonly Token[] {
+export function rewriteTokens(
+  rules: RewriteRules, context: RewriteContext, tokens: readonly Token[],
+): readonly Token[] {
   const [first] = tokens
   if (first === undefined) return tokens
   if (tokens.length === 1 && first.kind === 'quoted' && first.text === '') return tokens
@@ -99,7 +101,7 @@ function stripDot(tokens: readonly Token[]): readonly Token[] {
  * An address that rewriting cannot change: plain local part, domain with a dot
  * inside and none at the end. Nearly all addresses are, and need no tokens.
  */
-const STANDARD_REGEXP = /^[A-Za-z0-9_+=~^*/?{}#$&'`-]+(?:\.[A-Za-z0-9_+=~^*/?{}#$&'`-]+)*@(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+$/
+const STANDARD_REGEXP = /^[\w+=~^*/?{}#$&'`-]+(?:\.[\w+=~^*/?{}#$&'`-]+)*@(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+$/
 
 /**
  * Rewrites one address.

@@ -56,7 +56,9 @@ export function balancedBraces(text: string, start = 0): number | undefined {
 }
 
 /** What a `{ … }` item holds, trimmed, or why it is malformed. */
-export type BraceText = { readonly kind: 'ok'; readonly text: string } | { readonly kind: 'error'; readonly reason: string }
+export type BraceText =
+  | { readonly kind: 'ok'; readonly text: string }
+  | { readonly kind: 'error'; readonly reason: string }
 
 /** Strips the outer braces of `item`, which starts with `{`. */
 export function stripBraces(item: string): BraceText {

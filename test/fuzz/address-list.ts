@@ -1,5 +1,7 @@
 /** Address headers of any sort: parsed, rewritten and written again. */
-import { addressText, formatAddressHeader, formatAddressList, parseAddressList, replaceAddress } from '#mail/address-list.ts'
+import {
+  addressText, formatAddressHeader, formatAddressList, parseAddressList, replaceAddress,
+} from '#mail/address-list.ts'
 import { externalAddress, internalAddress } from '#mail/address.ts'
 import { rewriteAddress } from '#rewrite/rewrite.ts'
 import type { RewriteRules } from '#rewrite/rewrite.ts'

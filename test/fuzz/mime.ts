@@ -32,7 +32,9 @@ export function target(bytes: Uint8Array): void {
   const input = lines.reduce((sum, line) => sum + line.length, 0)
   // Blanks before the colon of a header go; an empty line may come in.
   const output = run(lines, { ...LIMITS, report: REPORT, recurseAllMessages: true })
-  const blanks = lines.reduce((sum, line) => sum + (/^[!-9;-~]+([ \t]+):/.exec(line.toString('latin1'))?.[1]?.length ?? 0), 0)
+  const blanks = lines.reduce(
+    (sum, line) => sum + (/^[!-9;-~]+([ \t]+):/.exec(line.toString('latin1'))?.[1]?.length ?? 0), 0,
+  )
   if (output < input - blanks) throw new Error(`Cannot account for ${input - blanks - output} bytes`)
 }
 

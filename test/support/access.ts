@@ -37,7 +37,8 @@ export function factsOf(changes: Partial<SessionFacts> = {}): SessionFacts {
 export function clientOf(name: string, address: string): SessionFacts['client'] {
   const known = name === 'unknown' ? 'permanent' : 'ok'
   return {
-    name, address, port: '40000', nameAndAddress: `${name}[${address}]`, reverseName: name, nameStatus: known, reverseNameStatus: known,
+    name, address, port: '40000', nameAndAddress: `${name}[${address}]`, reverseName: name, nameStatus: known,
+    reverseNameStatus: known,
   }
 }
 

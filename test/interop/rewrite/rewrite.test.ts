@@ -18,22 +18,30 @@ const NAMES = {
 }
 
 const ADDRESSES = [
-  'user', 'user@example.org', 'user@host', 'user@example.com', 'user@example.com.', 'user@example.com..', 'user@', '@', '@host', 'a@b@c',
-  'user%example.com', 'user%example.com@example.org', 'user%a%b', 'a!b', 'a!b!c', 'a!b@example.org', '@a,@b:user@c.example', '@a:', '@a:b',
-  'a b@example.com', 'user@[127.0.0.1]', 'user@[10.0.0.1]', 'user@[IPv6:::1]', 'user@[::1]', 'user@[x]', 'user@127.0.0.1', 'user@10.0.0.1',
-  '-user@example.com', 'user+ext@example.com', 'postmaster', 'MAILER-DAEMON', 'user@-bad.example', 'user@a..b', 'user@example.org@example.com',
-  'user@example.com@example.org', 'user@example.com@example.org@localhost', 'a%b!c@example.org', 'user@localhost', 'user@LOCALHOST',
-  'user@mail.example.org', 'x.y@example.org', '.x@example.org', 'x"y@example.org', 'x\\y@example.org', 'x@sub.example.org', 'x@.example.org',
-  'moved@example.com', 'moved@example.org', 'alias@alias.example', 'box@virtual.example', 'x@relay.example', 'x@sub.relay.example',
-  'x@transport.example', 'x@sub.transport.example', 'user@transport.example', 'user+a@transport.example', 'x@error.example', 'x@hop.example',
-  'x@noop.example', 'x@retry.example', 'x@errortext.example', 'x@sub.dot.example', 'x@dot.example', 'ä@example.com', 'x@ä.example', 'a(b)@c.d',
-  'a@b c', 'a,b@c.d', '<a@b.c>', 'a:b@c.d', 'a;b', '""', 'a@"b"', 'example.com!user@example.org', 'a@b%c', 'x@1.2', 'x@a_b.example',
+  'user', 'user@example.org', 'user@host', 'user@example.com', 'user@example.com.', 'user@example.com..', 'user@', '@',
+  '@host', 'a@b@c', 'user%example.com', 'user%example.com@example.org', 'user%a%b', 'a!b', 'a!b!c', 'a!b@example.org',
+  '@a,@b:user@c.example', '@a:', '@a:b', 'a b@example.com', 'user@[127.0.0.1]', 'user@[10.0.0.1]', 'user@[IPv6:::1]',
+  'user@[::1]', 'user@[x]', 'user@127.0.0.1', 'user@10.0.0.1', '-user@example.com', 'user+ext@example.com',
+  'postmaster', 'MAILER-DAEMON', 'user@-bad.example', 'user@a..b',
+  'user@example.org@example.com',
+  'user@example.com@example.org', 'user@example.com@example.org@localhost', 'a%b!c@example.org', 'user@localhost',
+  'user@LOCALHOST',
+  'user@mail.example.org', 'x.y@example.org', '.x@example.org', 'x"y@example.org', 'x\\y@example.org',
+  'x@sub.example.org', 'x@.example.org', 'moved@example.com', 'moved@example.org', 'alias@alias.example',
+  'box@virtual.example', 'x@relay.example',
+  'x@sub.relay.example',
+  'x@transport.example', 'x@sub.transport.example', 'user@transport.example', 'user+a@transport.example',
+  'x@error.example', 'x@hop.example', 'x@noop.example', 'x@retry.example', 'x@errortext.example', 'x@sub.dot.example',
+  'x@dot.example', 'ä@example.com', 'x@ä.example', 'a(b)@c.d', 'a@b c', 'a,b@c.d', '<a@b.c>', 'a:b@c.d', 'a;b', '""',
+  'a@"b"', 'example.com!user@example.org', 'a@b%c', 'x@1.2',
+  'x@a_b.example',
 ] as const
 
 const EXTERNAL = [
-  ...ADDRESSES.filter((address) => !address.includes('"')), '"a b"@example.com', '"a@b"@example.com', '"a@b"', '"a%b"@example.org', '"a"@b', '""',
-  'user (comment)', 'user (comment)@host', '"quoted"', 'a . b @ c . d', 'a b', '"a b" c', '"".a@b', '"a\\"b"@c', 'a\\@b', 'a\\ b@c', '[1.2.3.4]',
-  'x@[1.2.3.4].y', '@a,@b,@c:d!e', '@a:b:c@d', 'a@(b)c', 'é@è', '"a@b"%c', 'a|b@c', 'a@b.', '"a.b"@c', '"a..b"@c',
+  ...ADDRESSES.filter((address) => !address.includes('"')), '"a b"@example.com', '"a@b"@example.com', '"a@b"',
+  '"a%b"@example.org', '"a"@b', '""', 'user (comment)', 'user (comment)@host', '"quoted"', 'a . b @ c . d', 'a b',
+  '"a b" c', '"".a@b', '"a\\"b"@c', 'a\\@b', 'a\\ b@c', '[1.2.3.4]', 'x@[1.2.3.4].y', '@a,@b,@c:d!e', '@a:b:c@d',
+  'a@(b)c', 'é@è', '"a@b"%c', 'a|b@c', 'a@b.', '"a.b"@c', '"a..b"@c',
 ]
 
 async function judgeRewrite(judge: RealPostfix, rule: string, address: string): Promise<string> {
@@ -60,7 +68,9 @@ async function judgeResolve(judge: RealPostfix, sender: string, address: string)
 /** With a problem, only the problem and the recipient count. */
 function comparable(resolved: Resolved): Partial<Resolved> {
   if (resolved.problem === undefined) return resolved
-  return resolved.problem === 'fail' ? { problem: 'fail' } : { problem: resolved.problem, recipient: resolved.recipient }
+  return resolved.problem === 'fail'
+    ? { problem: 'fail' }
+    : { problem: resolved.problem, recipient: resolved.recipient }
 }
 
 const CONFIGURATIONS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -78,9 +88,12 @@ const CONFIGURATIONS: Readonly<Record<string, Readonly<Record<string, string>>>>
     virtual_alias_domains: 'alias.example', virtual_mailbox_domains: 'virtual.example', relay_domains: 'relay.example',
     relayhost: '[gateway.example]:26', virtual_transport: 'lmtp:unix:/x', relay_transport: 'smtp:relayhop',
     transport_maps: 'texthash:$DIR/transport', relocated_maps: 'texthash:$DIR/relocated',
-    sender_dependent_relayhost_maps: 'texthash:$DIR/relayhosts', sender_dependent_default_transport_maps: 'texthash:$DIR/transports',
+    sender_dependent_relayhost_maps: 'texthash:$DIR/relayhosts',
+    sender_dependent_default_transport_maps: 'texthash:$DIR/transports',
   },
-  relocated: { relocated_maps: 'texthash:$DIR/relocated', relocated_prefix_enable: 'no', show_user_unknown_table_name: 'no' },
+  relocated: {
+    relocated_maps: 'texthash:$DIR/relocated', relocated_prefix_enable: 'no', show_user_unknown_table_name: 'no',
+  },
 }
 
 const FILES = {
@@ -108,7 +121,9 @@ for (const [name, values] of Object.entries(CONFIGURATIONS)) {
     if (absent !== undefined) return t.skip(absent)
     const main = { ...NAMES, ...values }
     await using judge = await startRealPostfix({ main, master: MASTER, files: FILES })
-    const own = Object.entries(main).map(([key, value]) => [key, value.replaceAll('$DIR', `${judge.directory}/etc`)] as const)
+    const own = Object.entries(main).map(
+      ([key, value]) => [key, value.replaceAll('$DIR', `${judge.directory}/etc`)] as const,
+    )
     const router = openRouter(configFrom({ compatibility_level: '3.11', ...Object.fromEntries(own) }))
     const differences: string[] = []
     const compare = (what: string, ours: unknown, theirs: unknown): void => {
@@ -117,7 +132,9 @@ for (const [name, values] of Object.entries(CONFIGURATIONS)) {
     }
     for (const external of EXTERNAL) {
       for (const rule of ['local', 'remote'] as const) {
-        compare(`rewrite ${rule} ${external}`, router.rewrite(rule, external), await judgeRewrite(judge, rule, external))
+        compare(
+          `rewrite ${rule} ${external}`, router.rewrite(rule, external), await judgeRewrite(judge, rule, external),
+        )
       }
     }
     for (const sender of ['', 's@sender.example', 'x@dunno.example', 'x@hop.example']) {

@@ -55,7 +55,9 @@ async function serve(answer: (request: string, n: number) => string | undefined,
 }
 
 function clientOf(port: number, limits: Partial<PolicyLimits> = {}): PolicyClient {
-  return new PolicyClient(parsePolicyEndpoint(`inet:127.0.0.1:${port}`), { ...LIMITS, ...limits }, () => Promise.resolve())
+  return new PolicyClient(
+    parsePolicyEndpoint(`inet:127.0.0.1:${port}`), { ...LIMITS, ...limits }, () => Promise.resolve(),
+  )
 }
 
 test('parsePolicyEndpoint() reads UNIX and inet endpoints', () => {
@@ -63,7 +65,9 @@ test('parsePolicyEndpoint() reads UNIX and inet endpoints', () => {
   assert.deepEqual(parsePolicyEndpoint('inet:[::1]:10'), { kind: 'inet', host: '::1', port: 10 })
   assert.deepEqual(parsePolicyEndpoint('inet:10023'), { kind: 'inet', host: 'localhost', port: 10_023 })
   assert.equal(endpointName(parsePolicyEndpoint('inet:127.0.0.1:9')), '127.0.0.1:9')
-  for (const bad of ['x', 'inet:', ':x', 'tcp:1.2.3.4:5', 'inet:a:b']) assert.throws(() => parsePolicyEndpoint(bad), bad)
+  for (const bad of ['x', 'inet:', ':x', 'tcp:1.2.3.4:5', 'inet:a:b']) {
+    assert.throws(() => parsePolicyEndpoint(bad), bad)
+  }
 })
 
 test('ask() keeps its connection for the next question', async () => {
@@ -92,7 +96,9 @@ test('ask() tries again on a new connection when the server hangs up', async () 
   assert.equal((await client.ask('n=1\n\n')).action, 'OK')
   const second = await client.ask('n=2\n\n')
   assert.equal(second.action, 'OK')
-  assert.deepEqual(second.warnings, [`premature end-of-input on 127.0.0.1:${server.port} while reading input attribute name`])
+  assert.deepEqual(
+    second.warnings, [`premature end-of-input on 127.0.0.1:${server.port} while reading input attribute name`],
+  )
   client.close()
 })
 
@@ -116,7 +122,9 @@ test('ask() does not wait longer than its time limit', async () => {
 })
 
 test('ask() says why it cannot connect', async () => {
-  const client = new PolicyClient({ kind: 'unix', path: join(tmpdir(), 'posthorn-none', 'policy') }, LIMITS, () => Promise.resolve())
+  const client = new PolicyClient(
+    { kind: 'unix', path: join(tmpdir(), 'posthorn-none', 'policy') }, LIMITS, () => Promise.resolve(),
+  )
   const { action, warnings } = await client.ask('n=1\n\n')
   assert.equal(action, undefined)
   assert.equal(warnings.length, 3)
@@ -127,17 +135,26 @@ test('check_policy_service sends the session and obeys', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'posthorn-policy-'))
   t.after(() => rm(directory, { recursive: true }))
   const path = join(directory, 'policy')
-  await using server = await serve((request) => (request.includes('policy_context=ctx') ? 'action=DEFER Greylisted\n\n' : 'action=DUNNO\n\n'), path)
+  await using server = await serve(
+    (request) => (request.includes('policy_context=ctx') ? 'action=DEFER Greylisted\n\n' : 'action=DUNNO\n\n'), path,
+  )
   const plain = await checkSite({ smtpd_recipient_restrictions: `check_policy_service unix:${path}` })
   assert.equal(replyOf(plain), 'ok')
-  const named = await checkSite({ smtpd_recipient_restrictions: `check_policy_service { unix:${path}, policy_context=ctx, timeout=5s }` })
+  const named = await checkSite({
+    smtpd_recipient_restrictions: `check_policy_service { unix:${path}, policy_context=ctx, timeout=5s }`,
+  })
   assert.equal(replyOf(named), '450 4.7.1 <user@example.org>: Recipient address rejected: Greylisted')
   assert.deepEqual(server.requests[0]?.split('\n'), [
-    'request=smtpd_access_policy', 'protocol_state=RCPT', 'protocol_name=ESMTP', 'client_address=203.0.113.7', 'client_name=client.example',
-    'client_port=40000', 'reverse_client_name=client.example', 'server_address=192.0.2.1', 'server_port=25', 'helo_name=helo.example',
-    'sender=sender@client.example', 'recipient=user@example.org', 'recipient_count=0', 'queue_id=', 'instance=1.2.3', 'size=0', 'etrn_domain=',
-    'stress=', 'sasl_method=', 'sasl_username=', 'sasl_sender=', 'ccert_subject=', 'ccert_issuer=', 'ccert_fingerprint=',
-    'ccert_pubkey_fingerprint=', 'encryption_protocol=', 'encryption_cipher=', 'encryption_keysize=0', 'policy_context=',
+    'request=smtpd_access_policy', 'protocol_state=RCPT', 'protocol_name=ESMTP', 'client_address=203.0.113.7',
+    'client_name=client.example',
+    'client_port=40000', 'reverse_client_name=client.example', 'server_address=192.0.2.1', 'server_port=25',
+    'helo_name=helo.example',
+    'sender=sender@client.example', 'recipient=user@example.org', 'recipient_count=0', 'queue_id=', 'instance=1.2.3',
+    'size=0', 'etrn_domain=', 'stress=', 'sasl_method=', 'sasl_username=', 'sasl_sender=', 'ccert_subject=',
+    'ccert_issuer=',
+    'ccert_fingerprint=',
+    'ccert_pubkey_fingerprint=', 'encryption_protocol=', 'encryption_cipher=', 'encryption_keysize=0',
+    'policy_context=',
     'compatibility_level=3.11', 'mail_version=3.11.7', '', '',
   ])
 })
@@ -145,15 +162,27 @@ test('check_policy_service sends the session and obeys', async (t) => {
 test('check_policy_service falls back to the default action', async () => {
   const none = 'unix:/nonexistent/policy'
   const failed = await checkSite({ smtpd_recipient_restrictions: `check_policy_service ${none}` })
-  assert.equal(replyOf(failed), '451 4.3.5 <user@example.org>: Recipient address rejected: Server configuration problem')
+  assert.equal(
+    replyOf(failed), '451 4.3.5 <user@example.org>: Recipient address rejected: Server configuration problem',
+  )
   assert.ok(logOf(failed).includes('warning: problem talking to server /nonexistent/policy: No such file or directory'))
-  const lenient = await checkSite({ smtpd_recipient_restrictions: `check_policy_service { ${none} default_action=DUNNO }` })
+  const lenient = await checkSite({
+    smtpd_recipient_restrictions: `check_policy_service { ${none} default_action=DUNNO }`,
+  })
   assert.equal(replyOf(lenient), 'ok')
   const circular = await checkSite({
-    smtpd_recipient_restrictions: `check_policy_service { ${none} { default_action = ours } }`, smtpd_restriction_classes: 'ours',
+    smtpd_recipient_restrictions: `check_policy_service { ${none} { default_action = ours } }`,
+    smtpd_restriction_classes: 'ours',
     ours: `check_policy_service { ${none} { default_action = ours } }`,
   })
-  assert.equal(replyOf(circular), '451 4.3.5 <user@example.org>: Recipient address rejected: Server configuration problem')
-  await assert.rejects(checkSite({ smtpd_recipient_restrictions: 'check_policy_service { inet:1 foo=bar }' }), /unknown attribute name: "foo"/)
-  await assert.rejects(checkSite({ smtpd_recipient_restrictions: 'check_policy_service nothing' }), /need service transport:endpoint/)
+  assert.equal(
+    replyOf(circular), '451 4.3.5 <user@example.org>: Recipient address rejected: Server configuration problem',
+  )
+  await assert.rejects(
+    checkSite({ smtpd_recipient_restrictions: 'check_policy_service { inet:1 foo=bar }' }),
+    /unknown attribute name: "foo"/,
+  )
+  await assert.rejects(
+    checkSite({ smtpd_recipient_restrictions: 'check_policy_service nothing' }), /need service transport:endpoint/,
+  )
 })

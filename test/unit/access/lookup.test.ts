@@ -29,7 +29,8 @@ test('fitStatus() keeps statements about addresses to addresses [RFC 3463 §3.2]
 test('parseAddressPattern() reads numbers and lists of ranges', () => {
   const cases: readonly (readonly [string, string, boolean])[] = [
     ['127.0.0.2', '127.0.0.2', true], ['127.0.0.2', '127.0.0.3', false], ['127.0.0.[2..4]', '127.0.0.4', true],
-    ['127.0.[1;3].[4..8;10]', '127.0.3.10', true], ['127.0.[1;3].[4..8;10]', '127.0.2.10', false], ['[127.0.0.2]', '127.0.0.2', true],
+    ['127.0.[1;3].[4..8;10]', '127.0.3.10', true], ['127.0.[1;3].[4..8;10]', '127.0.2.10', false],
+    ['[127.0.0.2]', '127.0.0.2', true],
   ]
   for (const [pattern, address, expected] of cases) {
     const parsed = parseAddressPattern(pattern)
@@ -54,7 +55,9 @@ test('DNS lists are asked with the address turned round [RFC 5782 §2.1, §2.4]'
   const listed = await askAboutDomain(resolver, 'bl.example', 'u@x.example')
   assert.equal(listed.kind === 'listed' ? listed.text.length : 0, 500)
   assert.equal((await askAboutDomain(resolver, 'bl.example', 'down')).kind, 'unknown')
-  for (const name of ['', 'x@', '1.2.3.4', 'x@[1.2.3.4]', 'a..b']) assert.equal((await askAboutDomain(resolver, 'bl.example', name)).kind, 'unlisted')
+  for (const name of ['', 'x@', '1.2.3.4', 'x@[1.2.3.4]', 'a..b']) {
+    assert.equal((await askAboutDomain(resolver, 'bl.example', name)).kind, 'unlisted')
+  }
 })
 
 const ALLOWED = 'abcdefghijklmnopqrstuvwxyz.@[]<>0123456789 '
@@ -65,11 +68,14 @@ const expand = (template: string): ReturnType<typeof expandTemplate> =>
 test('expandTemplate() knows the session and nothing of the configuration', () => {
   const cases = [
     ['$client_name $client_address', 'client.example 203.0.113.7'], ['$sender $sender_name/$sender_domain', '<> <>/'],
-    ['$recipient_name at $recipient_domain', 'user at example.org'], ['${rbl_reason?; $rbl_reason}x', 'x'], ['$server_name', 'mail'],
+    ['$recipient_name at $recipient_domain', 'user at example.org'], ['${rbl_reason?; $rbl_reason}x', 'x'],
+    ['$server_name', 'mail'],
     ['$client', 'client.example[203.0.113.7]'],
   ] as const
   for (const [template, text] of cases) assert.deepEqual(expand(template), { kind: 'ok', text }, template)
-  assert.deepEqual(expand('$myhostname'), { kind: 'error', warnings: ['unknown macro name "myhostname" in expansion request'] })
+  assert.deepEqual(
+    expand('$myhostname'), { kind: 'error', warnings: ['unknown macro name "myhostname" in expansion request'] },
+  )
   assert.deepEqual(expandTemplate('$helo_name', factsOf({ helo: 'a"b' }), {}, 'ab'), { kind: 'ok', text: 'a_b' })
 })
 
@@ -83,14 +89,20 @@ test('rbl_reply_maps replaces the reply; a bad template falls back to the defaul
   assert.equal(replyOf(await checkSite(plain, {}, { zone })), '550 5.7.8 Client host 203.0.113.7 is bad in bl.example')
   const bad = await checkSite({ ...plain, rbl_reply_maps: 'static:{550 $$nothing}' }, {}, { zone })
   assert.equal(replyOf(bad), '554 5.7.1 Service unavailable; Client host [203.0.113.7] blocked using bl.example')
-  assert.equal(replyOf(await checkSite({ ...plain, rbl_reply_maps: 'static:hello' }, {}, { zone })), '450 4.7.1 Service unavailable')
+  assert.equal(
+    replyOf(await checkSite({ ...plain, rbl_reply_maps: 'static:hello' }, {}, { zone })),
+    '450 4.7.1 Service unavailable',
+  )
 })
 
 test('parseTableArgument() reads a table and its search order', () => {
   assert.deepEqual(parseTableArgument('hash:/x'), { spec: 'hash:/x', searchOrder: undefined })
   assert.deepEqual(parseTableArgument('{ hash:/x, { search_order = cert_fingerprint, pubkey_fingerprint } }'),
     { spec: 'hash:/x', searchOrder: ['cert_fingerprint', 'pubkey_fingerprint'] })
-  for (const bad of ['{ hash:/x', '{ }', '{ hash }', '{ hash:/x foo }', '{ hash:/x foo=bar }', '{ hash:/x { search_order = bad } }']) {
+  const wrong = [
+    '{ hash:/x', '{ }', '{ hash }', '{ hash:/x foo }', '{ hash:/x foo=bar }', '{ hash:/x { search_order = bad } }',
+  ]
+  for (const bad of wrong) {
     assert.ok('warnings' in parseTableArgument(bad), bad)
   }
 })
@@ -101,21 +113,30 @@ test('check_*_mx_access, _ns_access and _a_access look at servers, and permit no
   using _ = captureLog()
   const zone = {
     'dom.example': { mx: [[10, 'mx.dom.example']], a: ['198.51.100.1'] }, 'mx.dom.example': { a: ['198.51.100.2'] },
-    'example': { ns: ['ns.top.example'] }, 'ns.top.example': { a: ['198.51.100.3'] }, 'null.example': { mx: [[0, '']] }, 'sub.dom.example': { a: ['198.51.100.4'] },
+    'example': { ns: ['ns.top.example'] }, 'ns.top.example': { a: ['198.51.100.3'] }, 'null.example': { mx: [[0, '']] },
+    'sub.dom.example': { a: ['198.51.100.4'] },
   } as const
   const cases: readonly (readonly [string, string, string])[] = [
-    [`check_sender_mx_access ${table('mx.dom.example')}`, 'x@dom.example', '554'], [`check_sender_mx_access ${table('198.51.100.2')}`, 'x@dom.example', '554'],
-    [`check_sender_mx_access ${table('198.51.100')}`, 'x@dom.example', '554'], [`check_sender_mx_access ${table('sub.dom.example')}`, 'x@sub.dom.example', '554'],
-    [`check_sender_mx_access ${table('198.51.100')}`, 'x@null.example', 'ok'], [`check_sender_mx_access ${table('198.51.100')}`, 'x@nowhere.test', 'ok'],
-    [`check_sender_mx_access ${table('198.51.100')}`, 'x@[198.51.100.9]', '554'], [`check_sender_ns_access ${table('198.51.100')}`, 'x@[198.51.100.9]', 'ok'],
-    [`check_sender_ns_access ${table('ns.top.example')}`, 'x@dom.example', '554'], [`check_sender_a_access ${table('198.51.100.1')}`, 'x@dom.example', '554'],
-    [`check_sender_a_access ${table('dom.example')}`, 'x@dom.example', 'ok'], [`check_sender_mx_access ${table('mx.dom.example', 'OK')}`, 'x@dom.example', '451'],
+    [`check_sender_mx_access ${table('mx.dom.example')}`, 'x@dom.example', '554'],
+    [`check_sender_mx_access ${table('198.51.100.2')}`, 'x@dom.example', '554'],
+    [`check_sender_mx_access ${table('198.51.100')}`, 'x@dom.example', '554'],
+    [`check_sender_mx_access ${table('sub.dom.example')}`, 'x@sub.dom.example', '554'],
+    [`check_sender_mx_access ${table('198.51.100')}`, 'x@null.example', 'ok'],
+    [`check_sender_mx_access ${table('198.51.100')}`, 'x@nowhere.test', 'ok'],
+    [`check_sender_mx_access ${table('198.51.100')}`, 'x@[198.51.100.9]', '554'],
+    [`check_sender_ns_access ${table('198.51.100')}`, 'x@[198.51.100.9]', 'ok'],
+    [`check_sender_ns_access ${table('ns.top.example')}`, 'x@dom.example', '554'],
+    [`check_sender_a_access ${table('198.51.100.1')}`, 'x@dom.example', '554'],
+    [`check_sender_a_access ${table('dom.example')}`, 'x@dom.example', 'ok'],
+    [`check_sender_mx_access ${table('mx.dom.example', 'OK')}`, 'x@dom.example', '451'],
     [`check_sender_mx_access ${table('mx.dom.example', 'DUNNO')}`, 'x@dom.example', 'ok'],
   ]
   for (const [list, sender, code] of cases) {
     const result = await checkSite({ smtpd_sender_restrictions: list }, { sender }, { zone })
     assert.equal(replyOf(result).split(' ')[0], code, `${list} ${sender}`)
   }
-  const unknown = await checkSite({ smtpd_client_restrictions: `check_client_mx_access ${table('x')}` }, { client: clientOf('unknown', '192.0.2.9') })
+  const unknown = await checkSite(
+    { smtpd_client_restrictions: `check_client_mx_access ${table('x')}` }, { client: clientOf('unknown', '192.0.2.9') },
+  )
   assert.deepEqual(logOf(unknown), [])
 })

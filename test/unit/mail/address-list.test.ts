@@ -63,21 +63,29 @@ test('rewriteAddressList() changes addresses, or says that nothing changed', () 
   assert.equal(rewriteAddressList('a@b  ,c@d', rewrite), undefined)
   const list = rewriteAddressList('alice,bob (Bob), "X Y" <x.y>, carol@example.com', rewrite)
   assert.ok(list !== undefined)
-  assert.equal(formatAddressList(list), 'alice@example.org, bob@example.org (Bob), "X Y" <x.y@example.org>, carol@example.com')
-  assert.deepEqual(list.addresses.map(addressText), ['alice@example.org', 'bob@example.org', 'x.y@example.org', 'carol@example.com'])
+  assert.equal(
+    formatAddressList(list), 'alice@example.org, bob@example.org (Bob), "X Y" <x.y@example.org>, carol@example.com',
+  )
+  assert.deepEqual(
+    list.addresses.map(addressText), ['alice@example.org', 'bob@example.org', 'x.y@example.org', 'carol@example.com'],
+  )
 })
 
 test('formatAddressHeader() fills lines below 70 characters and starts the others with a TAB', () => {
-  const value = 'alice@example.org, bob@example.org (Bob), "X Y" <x.y@example.org>, carol@example.com, dave@example.com, eve@example.com'
+  const value = 'alice@example.org, bob@example.org (Bob), "X Y" <x.y@example.org>, carol@example.com,'
+    + ' dave@example.com, eve@example.com'
   assert.equal(
     formatAddressHeader('To', parseAddressList(value)),
-    'To: alice@example.org, bob@example.org (Bob),\n\t"X Y" <x.y@example.org>, carol@example.com, dave@example.com,\n\teve@example.com',
+    'To: alice@example.org, bob@example.org (Bob),\n\t"X Y" <x.y@example.org>, carol@example.com, dave@example.com,'
+      + '\n\teve@example.com',
   )
   assert.equal(formatAddressHeader('To', parseAddressList('a@b')), 'To: a@b')
 })
 
 test('formatAddressList() writes well-formed lists in the form that it reads unchanged', () => {
-  const mailbox = fc.constantFrom('a@b', '"q p" <c@d>', 'e@f (g)', 'Ann Other <h@i>', '<j>', '"k l"@m', 'n@[1.2.3.4]', 'g: a@b, c;', 'é@ö')
+  const mailbox = fc.constantFrom(
+    'a@b', '"q p" <c@d>', 'e@f (g)', 'Ann Other <h@i>', '<j>', '"k l"@m', 'n@[1.2.3.4]', 'g: a@b, c;', 'é@ö',
+  )
   fc.assert(fc.property(fc.array(mailbox, { maxLength: 8 }), (mailboxes) => {
     const text = mailboxes.join(', ')
     assert.equal(formatAddressList(parseAddressList(text)), text)

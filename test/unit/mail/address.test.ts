@@ -59,7 +59,9 @@ test('internalAddress() undoes externalAddress() for any local part', () => {
 })
 
 test('quoteLocal() and isDotString() agree', () => {
-  for (const local of ['', 'a', 'a.b', '.', 'a b', 'ä']) assert.equal(quoteLocal(local) === local, isDotString(local), local)
+  for (const local of ['', 'a', 'a.b', '.', 'a b', 'ä']) {
+    assert.equal(quoteLocal(local) === local, isDotString(local), local)
+  }
 })
 
 test('splitExtension() cuts at the leftmost delimiter, and leaves special names whole', () => {

@@ -41,12 +41,15 @@ test('MimeParser adds the empty line that is missing after headers', () => {
 test('MimeParser follows multiparts, nested messages and digests [RFC 2046 §5]', () => {
   const { out } = parse([
     'Content-Type: multipart/mixed; boundary="b1"', '', 'prolog', '--b1', 'Content-Type: message/rfc822', '',
-    'Subject: inner', 'Content-Type: multipart/digest; boundary=b2', '', '--b2', 'X-Part: 1', '', 'From: deep', '', 'x', '--b2--', '--b1',
+    'Subject: inner', 'Content-Type: multipart/digest; boundary=b2', '', '--b2', 'X-Part: 1', '', 'From: deep', '', 'x',
+    '--b2--', '--b1',
     '', 'plain', '--b1--', 'X: epilog',
   ])
   assert.deepEqual(out, [
-    'P Content-Type: multipart/mixed; boundary="b1"', 'END', '| ', '| prolog', '| --b1', 'M Content-Type: message/rfc822', '| ',
-    'N Subject: inner', 'N Content-Type: multipart/digest; boundary=b2', '| ', '| --b2', 'M X-Part: 1', '| ', 'N From: deep', '| ', '| x',
+    'P Content-Type: multipart/mixed; boundary="b1"', 'END', '| ', '| prolog', '| --b1',
+    'M Content-Type: message/rfc822', '| ',
+    'N Subject: inner', 'N Content-Type: multipart/digest; boundary=b2', '| ', '| --b2', 'M X-Part: 1', '| ',
+    'N From: deep', '| ', '| x',
     '| --b2--', '| --b1', '| ', '| plain', '| --b1--', '| X: epilog',
   ])
 })
@@ -84,13 +87,17 @@ test('MimeParser cuts headers at the limit and keeps the rest of the message', (
 })
 
 test('MimeParser turns 8-bit parts into quoted-printable [RFC 2045 §6.7]', () => {
-  const { out } = parse(['Content-Type: text/plain', 'Content-Transfer-Encoding: 8bit', '', 'ä = b ', 'x'.repeat(80)], { downgrade: true })
+  const { out } = parse(
+    ['Content-Type: text/plain', 'Content-Transfer-Encoding: 8bit', '', 'ä = b ', 'x'.repeat(80)], { downgrade: true },
+  )
   assert.deepEqual(out, [
     'P Content-Type: text/plain', 'P Content-Transfer-Encoding: quoted-printable', 'END', '| ',
     '| =C3=A4 =3D b=20', `| ${'x'.repeat(73)}=`, `| ${'x'.repeat(7)}`,
   ])
-  assert.deepEqual(parse(['Content-Transfer-Encoding: 8bit', 'Content-Type: multipart/x; boundary=b', '', '--b', '', 'ä'], { downgrade: true }).out,
-    ['P Content-Type: multipart/x; boundary=b', 'P Content-Transfer-Encoding: 7bit', 'END', '| ', '| --b', '| ', '| ä'])
+  const lines = ['Content-Transfer-Encoding: 8bit', 'Content-Type: multipart/x; boundary=b', '', '--b', '', 'ä']
+  assert.deepEqual(parse(lines, { downgrade: true }).out, [
+    'P Content-Type: multipart/x; boundary=b', 'P Content-Transfer-Encoding: 7bit', 'END', '| ', '| --b', '| ', '| ä',
+  ])
 })
 
 test('MimeParser takes long lines in pieces', () => {
@@ -99,7 +106,8 @@ test('MimeParser takes long lines in pieces', () => {
     header: (_region, _info, header) => out.push(header),
     body: (line, complete) => out.push(`${complete ? '|' : '+'}${decodeRaw(line)}`),
   }, LIMITS)
-  for (const [text, complete] of [['Subject: a', false], ['b', true], ['', true], ['xx', false], ['--yy', false]] as const) {
+  const pieces = [['Subject: a', false], ['b', true], ['', true], ['xx', false], ['--yy', false]] as const
+  for (const [text, complete] of pieces) {
     parser.line(encodeRaw(text), complete)
   }
   parser.end()
@@ -109,7 +117,10 @@ test('MimeParser takes long lines in pieces', () => {
 const squeeze = (value: string): string => value.replaceAll(/\n+/g, '\n').replace(/^\n|\n$/g, '')
 
 test('MimeParser loses nothing: all bytes come out in order', () => {
-  const line = fc.constantFrom('To: a', ' b', '', '--x', '--x--', 'Content-Type: multipart/mixed; boundary=x', 'Content-Type: message/rfc822', 'text')
+  const line = fc.constantFrom(
+    'To: a', ' b', '', '--x', '--x--', 'Content-Type: multipart/mixed; boundary=x', 'Content-Type: message/rfc822',
+    'text',
+  )
   fc.assert(fc.property(fc.array(line, { maxLength: 20 }), (lines) => {
     const text = parse(lines).out.filter((item) => item !== 'END').map((item) => item.slice(2)).join('\n')
     assert.equal(squeeze(text), squeeze(lines.join('\n')))

@@ -60,7 +60,9 @@ test('encodeXtext() and decodeXtext() are inverse [RFC 3461 §4]', () => {
 })
 
 test('parseNotify() and parseRet() take what RFC 3461 allows', () => {
-  const cases = [['NEVER', 1], ['success,Delay', 10], ['FAILURE', 4], ['NEVER,DELAY', undefined], ['', undefined], ['x', undefined]] as const
+  const cases = [
+    ['NEVER', 1], ['success,Delay', 10], ['FAILURE', 4], ['NEVER,DELAY', undefined], ['', undefined], ['x', undefined],
+  ] as const
   for (const [text, bits] of cases) assert.equal(parseNotify(text), bits, text)
   assert.equal(formatNotify(10), 'SUCCESS,DELAY')
   assert.equal(parseRet('full'), 1)
@@ -71,6 +73,8 @@ test('parseNotify() and parseRet() take what RFC 3461 allows', () => {
 test('parseOrcpt() decodes by address type [RFC 3461 §4.2, RFC 6533 §3]', () => {
   assert.deepEqual(parseOrcpt('rfc822;a+2Bb@x'), { type: 'rfc822', address: 'a+b@x' })
   assert.deepEqual(parseOrcpt('utf-8;\\x{E4}@x'), { type: 'utf-8', address: 'ä@x' })
-  for (const text of ['rfc822', ';x', 'rfc822;', 'rfc822;a b', 'utf-8;\\x{110000}']) assert.equal(parseOrcpt(text), undefined, text)
+  for (const text of ['rfc822', ';x', 'rfc822;', 'rfc822;a b', 'utf-8;\\x{110000}']) {
+    assert.equal(parseOrcpt(text), undefined, text)
+  }
   assert.equal(formatOrcpt('rfc822', 'a+b@x'), 'rfc822;a+2Bb@x')
 })

@@ -19,7 +19,8 @@ function spyTable(asked: string[], values: Readonly<Record<string, string>> = {}
     lookup(key): Lookup {
       asked.push(key)
       const value = values[key]
-      return value === undefined ? { kind: 'absent' } : value === '!' ? { kind: 'error', reason: 'broken' } : { kind: 'found', value }
+      if (value === undefined) return { kind: 'absent' }
+      return value === '!' ? { kind: 'error', reason: 'broken' } : { kind: 'found', value }
     },
   }
 }
@@ -42,14 +43,18 @@ test('findAddress() asks for the whole address first, then for its parts', async
 
 test('findAddress() shows pattern tables the whole address only', async () => {
   const asked: string[] = []
-  await findAddress(new Maps('x_maps', [spyTable(asked, {}, true)]), 'user+ext@example.org', siteContext({ recipient_delimiter: '+' }))
+  await findAddress(
+    new Maps('x_maps', [spyTable(asked, {}, true)]), 'user+ext@example.org', siteContext({ recipient_delimiter: '+' }),
+  )
   assert.deepEqual(asked, ['user+ext@example.org'])
 })
 
 test('findAddress() with domains asks for the domain, its parents, and user@', async () => {
   const asked: string[] = []
   const strategy = { kind: 'domains', plainParents: true, users: true } as const
-  await findAddress(new Maps('x', [spyTable(asked)]), 'u+e@a.b.c', siteContext({ recipient_delimiter: '+' }), { strategy })
+  await findAddress(
+    new Maps('x', [spyTable(asked)]), 'u+e@a.b.c', siteContext({ recipient_delimiter: '+' }), { strategy },
+  )
   assert.deepEqual(asked, ['u+e@a.b.c', 'u@a.b.c', 'a.b.c', 'b.c', 'c', 'u+e@', 'u@'])
   assert.deepEqual(domainKeys('a.b.c', false), ['a.b.c', '.b.c', '.c'])
   assert.deepEqual(domainKeys('', true), [])
@@ -102,7 +107,9 @@ test('mapCanonical() repeats until an address maps to itself, ten times at most'
   const warnings: string[] = []
   const options = { propagate: false, warn: (text: string) => warnings.push(text) }
   const context = siteContext()
-  assert.deepEqual(await mapCanonical(maps('a@x=b@x, b@x=c@x, c@x=C@x'), 'a@x', context, options), { address: 'C@x', failed: false })
+  assert.deepEqual(
+    await mapCanonical(maps('a@x=b@x, b@x=c@x, c@x=C@x'), 'a@x', context, options), { address: 'C@x', failed: false },
+  )
   assert.deepEqual(warnings, [])
   await mapCanonical(maps('a@x=b@x, b@x=a@x'), 'a@x', context, options)
   await mapCanonical(maps('{a@x=b@x, c@x}'), 'a@x', context, options)
@@ -123,7 +130,9 @@ test('expandAliases() expands all the way, and keeps an address that maps to its
     ['other=x', ['a@x']],
   ]
   for (const [values, expected] of cases) {
-    const result = await expandAliases(maps(values), 'a@x', siteContext(), LIMITS, { propagate: false, warn: assert.fail })
+    const result = await expandAliases(
+      maps(values), 'a@x', siteContext(), LIMITS, { propagate: false, warn: assert.fail },
+    )
     assert.deepEqual(result, { kind: 'ok', addresses: expected }, values)
   }
 })

@@ -40,8 +40,11 @@ test('resolve() marks what other systems could take for a route', async () => {
 
 test('resolve() fails, rather than guesses, when a table cannot be read', async () => {
   using log = captureLog()
-  for (const name of ['mydestination', 'virtual_alias_domains', 'virtual_mailbox_domains', 'relay_domains', 'transport_maps', 'relocated_maps',
-    'sender_dependent_relayhost_maps', 'sender_dependent_default_transport_maps']) {
+  const names = [
+    'mydestination', 'virtual_alias_domains', 'virtual_mailbox_domains', 'relay_domains', 'transport_maps',
+    'relocated_maps', 'sender_dependent_relayhost_maps', 'sender_dependent_default_transport_maps',
+  ]
+  for (const name of names) {
     const router = siteRouter({ [name]: 'fail:broken' })
     const resolved = await router.resolve('s@sender.example', 'x@other.example')
     assert.equal(resolved.problem, 'fail', name)
@@ -53,7 +56,9 @@ test('resolve() warns of a domain in two classes', async () => {
   using log = captureLog()
   const router = siteRouter({ ...CLASSES, relay_domains: 'alias.example' })
   await router.resolve('', 'x@alias.example')
-  assert.deepEqual(log.texts(), ['warning: do not list domain alias.example in BOTH virtual_alias_domains and relay_domains'])
+  assert.deepEqual(
+    log.texts(), ['warning: do not list domain alias.example in BOTH virtual_alias_domains and relay_domains'],
+  )
 })
 
 test('resolve() uses the parameters of address probes for probes', async () => {
