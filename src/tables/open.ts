@@ -10,6 +10,7 @@ import { openCidr } from './cidr.ts'
 import { openPipemap, openUnionmap } from './composite.ts'
 import { openDebug, openEnviron, openFail, openInline, openInternal, openRandmap, openStatic } from './constant.ts'
 import { openIndexed } from './indexed.ts'
+import { openNis } from './nis.ts'
 import { openPcre } from './pattern/pcre.ts'
 import { openRegexp } from './pattern/regexp.ts'
 import { openProxy } from './proxy.ts'
@@ -32,6 +33,7 @@ const OPENERS: Readonly<Record<string, Opener>> = {
   inline: openInline,
   internal: openInternal,
   lmdb: (request) => openIndexed('lmdb', request),
+  nis: (request) => openNis(request),
   pcre: openPcre,
   pipemap: openPipemap,
   proxy: openProxy,
@@ -46,7 +48,7 @@ const OPENERS: Readonly<Record<string, Opener>> = {
 }
 
 /** Types of Postfix that Posthorn knows and cannot open yet. */
-const REFUSED: ReadonlySet<string> = new Set(['dbm', 'ldap', 'memcache', 'mongodb', 'mysql', 'nis', 'nisplus', 'pgsql', 'redis', 'sdbm', 'sqlite'])
+const REFUSED: ReadonlySet<string> = new Set(['dbm', 'ldap', 'memcache', 'mongodb', 'mysql', 'nisplus', 'pgsql', 'redis', 'sdbm', 'sqlite'])
 
 /** The types that can be opened, in alphabetical order, as `postconf -m` lists them. */
 export const TABLE_TYPES: readonly string[] = Object.keys(OPENERS).toSorted()
