@@ -13,6 +13,8 @@
  *   CLOSED                   the server closes the connection
  *   HANGUP                   the client does
  *   L: text                  a line that smtpd logs, in order, after everything else
+ *
+ * In values `@CERT@` stands for a file with a key and a certificate, `@AUTH@` for the path of a Dovecot.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { connect as connectTcp, type Socket } from 'node:net'
@@ -38,6 +40,14 @@ export type Dialog = {
 
 /** A line that never comes is waited for this long. */
 const PATIENCE_MS = 20_000
+
+/** A dialog whose values have the places of this run. */
+export function placed(dialog: Dialog, places: { readonly certificate: string; readonly auth: string }): Dialog {
+  const config = Object.entries(dialog.config).map(([name, value]) => [
+    name, value.replaceAll('@CERT@', places.certificate).replaceAll('@AUTH@', places.auth),
+  ])
+  return { ...dialog, config: Object.fromEntries(config) }
+}
 
 /** All dialogs of a folder, by name. */
 export function readDialogs(folder: string): Dialog[] {

@@ -1,11 +1,12 @@
 /** Our smtpd in the process of the test: on port 0, with a queue of its own, and nobody to deliver. */
-import { createServer, type AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
 import { openCleanup } from '#cleanup/cleanup.ts'
 import type { Config } from '#config/config.ts'
 import { SmtpServer } from '#receive/smtpd/server.ts'
 import { SmtpdService } from '#receive/smtpd/service.ts'
 import { AnvilClient } from '#service/anvil.ts'
 import { fakeResolver, type Zone } from '#test/support/dns.ts'
+import { tcpPort } from '#test/support/ports.ts'
 import { testSpool, type TestSpool } from '#test/support/cleanup.ts'
 
 /** The parameters that all dialogs start from; the real Postfix gets the same. */
@@ -70,7 +71,7 @@ export async function startSmtpd(options: TestSmtpdOptions = {}): Promise<TestSm
     void session.then(() => sessions.delete(session))
   })
   await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
-  const { port } = listener.address() as AddressInfo
+  const port = tcpPort(listener)
   const idle = async (): Promise<void> => {
     while (sessions.size > 0) await Promise.all(sessions)
   }

@@ -62,7 +62,8 @@ export function parseReply(line: string): DovecotReply | undefined {
       if (username === undefined || username === '') return { id: number, step: { kind: 'temporary', reason: 'Authentication backend error' } }
       return { id: number, step: { kind: 'done', username } }
     case 'FAIL':
-      return { id: number, step: { kind: rest.includes('temp') ? 'temporary' : 'failed', reason: value('reason') ?? '', ...known } }
+      // Also with `temp`: Postfix knows no difference here, and clients of both get the same reply.
+      return { id: number, step: { kind: 'failed', reason: value('reason') ?? '', ...known } }
     default:
       return undefined
   }

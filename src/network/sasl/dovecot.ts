@@ -225,7 +225,7 @@ class DovecotExchange implements SaslExchange {
     if (initial !== undefined && !isBase64(initial)) return { kind: 'failed', reason: 'Invalid base64 data in initial response' }
     this.#connection = connection
     this.#id = connection.newId()
-    return connection.ask(this.#id, this.#request(offered.name, initial))
+    return connection.ask(this.#id, this.#request(mechanism, initial))
   }
 
   async respond(response: string): Promise<SaslStep> {

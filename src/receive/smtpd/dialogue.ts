@@ -109,7 +109,8 @@ export class Dialogue {
 
   *#secured(): Work<void> {
     yield* this.#work(this.machine.secured())
-    this.#flush()
+    // What the client has sent meanwhile waits.
+    yield* this.#drive()
   }
 
   *#drive(): Work<void> {

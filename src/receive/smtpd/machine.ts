@@ -116,7 +116,7 @@ export class Machine {
   /** Lines that are not looked at any further. */
   #unusable({ bare, tooLong }: InputLine, text: string): Outcome | undefined {
     const { session } = this
-    const { settings, ports, transaction } = session
+    const { settings, transaction } = session
     if (bare && !session.bareNewlinesExcluded) {
       if (settings.bareNewline.note) session.bareNewlineNoted = true
       if (settings.bareNewline.action === 'reject') {
@@ -125,13 +125,15 @@ export class Machine {
         return refuse(bareNewlineReply(session), 'close')
       }
     }
-    if (tooLong) {
-      const start = printable(text).slice(0, LOGGED_LONG_CHARACTERS_MAX)
-      ports.log.warning(`${session.clientLabel}: request longer than ${settings.lineBytesMax}: ${start}...`)
-    }
+    if (tooLong) this.#noteLong(text, settings.lineBytesMax)
     if (!settings.smtputf8 || text.isWellFormed()) return undefined
     session.counters.started(UNKNOWN_COUNTER)
     return refuse('500 5.5.2 Error: bad UTF-8 syntax')
+  }
+
+  #noteLong(text: string, limit: number): void {
+    const start = printable(text).slice(0, LOGGED_LONG_CHARACTERS_MAX)
+    this.session.ports.log.warning(`${this.session.clientLabel}: request longer than ${limit}: ${start}...`)
   }
 
   *#dispatch(line: string, ahead: Uint8Array): Work<Outcome> {
@@ -205,7 +207,9 @@ export class Machine {
   *#response(line: InputLine): Work<Directive> {
     const { session } = this
     const delay = this.#delay()
-    const work = line.tooLong ? saslTooLong(session) : saslResponse(session, decodeRaw(line.bytes))
+    const text = decodeRaw(line.bytes)
+    if (line.tooLong) this.#noteLong(text, session.settings.saslResponseMax)
+    const work = line.tooLong ? saslTooLong(session) : saslResponse(session, text)
     const outcome = 'reply' in work ? work : yield* work
     if (outcome.ok && outcome.next !== 'sasl') this.#succeeded('AUTH')
     return yield* this.#directive(outcome, delay)
