@@ -12,6 +12,7 @@
  *                RFC 3834 (Auto-Submitted).
  */
 import { openCleanup } from '#cleanup/cleanup.ts'
+import { cleanupConfig } from '#cleanup/service-config.ts'
 import { openSpool, type LogName } from '#queue/spool.ts'
 import { isBounceRequest } from '#service/bounce-client.ts'
 import { serveConversation } from '#service/conversation.ts'
@@ -28,7 +29,7 @@ await runWorker('bounce', ({ config, common, log, service, slots }) => {
   const logName = logs[service.name]
   if (logName === undefined) throw new Error(`unknown service name "${service.name}": expected bounce, defer or trace`)
   const spool = openSpool(config, '.')
-  const cleanup = openCleanup(common, { spool })
+  const cleanup = openCleanup(cleanupConfig(common, config.str('cleanup_service_name')), { spool })
   const bounces = new BounceService(logName, spool, readSettings(config), cleanup)
   return {
     counted: false,
@@ -37,6 +38,9 @@ await runWorker('bounce', ({ config, common, log, service, slots }) => {
         slots, onError: (error) => log.warning(`cannot serve a client: ${String(error)}`),
       })
     },
-    drain: () => Promise.resolve(),
+    drain: async () => {
+      await slots.empty()
+      await cleanup.close()
+    },
   }
 })

@@ -12,6 +12,7 @@ export class Slots {
   #used = 0
   readonly #line: (() => void)[] = []
   #onChange: () => void = () => undefined
+  readonly #emptied: (() => void)[] = []
 
   /** @param limit 0: no limit. */
   constructor(limit: number) {
@@ -59,6 +60,7 @@ export class Slots {
     this.#used--
     this.#admit()
     this.#onChange()
+    if (this.#used === 0) for (const resolve of this.#emptied.splice(0)) resolve()
   }
 
   /** Runs `work` in a place of its own, as soon as there is one. */
@@ -70,6 +72,11 @@ export class Slots {
     } finally {
       this.release()
     }
+  }
+
+  /** Resolves when nobody has a place or waits for one. */
+  async empty(): Promise<void> {
+    while (this.#used > 0 || this.#line.length > 0) await new Promise<void>((resolve) => this.#emptied.push(resolve))
   }
 
   #admit(): void {

@@ -11,11 +11,13 @@
  * Standards:     RFC 9228 (Delivered-To); RFC 4155 (mbox); RFC 3463 (status codes).
  */
 import { openCleanup } from '#cleanup/cleanup.ts'
+import { cleanupConfig } from '#cleanup/service-config.ts'
 import { markDone } from '#queue/mark.ts'
 import { openRouter } from '#rewrite/resolve.ts'
 import { dropGroups } from '#system/as-user.ts'
 import { getpwnam } from '#system/users.ts'
 import { agentHandlers, agentTools, DONE, LEFT, type Delivery } from '#service/agent.ts'
+import { returnRefused } from '#service/return-refused.ts'
 import { runWorker } from '#service/worker.ts'
 import { deliveredTo } from '#deliver/mailbox/loop.ts'
 import { deliverAddress, type ExpandTools } from './expand.ts'
@@ -33,7 +35,10 @@ await runWorker('local', (worker) => {
   if (!owner) throw new Error(`unknown mail_owner user: ${config.str('mail_owner')}`)
   const expandTools: ExpandTools = { router: openRouter(config), serviceName: service.name, pass: openPass() }
   const resendTools: ResendTools = {
-    cleanup: openCleanup(common, { spool: tools.spool }), queueOwner: owner,
+    cleanup: openCleanup(cleanupConfig(common, config.str('cleanup_service_name')), {
+      spool: tools.spool, bounceRejected: returnRefused(config, tools.bounces),
+    }),
+    queueOwner: owner,
     origin: { myhostname: config.str('myhostname'), mailName: config.str('mail_name'), queueService: config.str('queue_service_name') },
   }
   dropGroups()
