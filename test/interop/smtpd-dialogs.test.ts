@@ -7,10 +7,11 @@ import { test } from 'node:test'
 import { selfSignedCertificate } from '#network/certificate.ts'
 import { startDovecot } from '#test/support/dovecot.ts'
 import { MAIL_SERVICES } from '#test/support/judge.ts'
+import { freePorts } from '#test/support/ports.ts'
 import { judgeAbsent, startRealPostfix, type RealPostfix } from '#test/support/real-postfix.ts'
 import { comparableLog, placed, playDialog, readDialogs, type Dialog } from '#test/support/smtpd-dialog.ts'
 import { DIALOG_VALUES } from '#test/support/smtpd.ts'
-import { eventually, freePort } from '#test/support/system.ts'
+import { eventually } from '#test/support/system.ts'
 
 const DELIVERY = ['qmgr unix n - n 300 1 qmgr', 'discard unix - - n - - discard', 'tlsmgr unix - - n 1000? 1 tlsmgr']
 /** Lines of its stream library, not of SMTP. */
@@ -33,8 +34,8 @@ function logLines({ directory }: RealPostfix): string[] {
 test('real Postfix says in each smtpd dialog what we expect of ours', async (t) => {
   const absent = judgeAbsent()
   if (absent !== undefined) return t.skip(absent)
-  const ports = new Map<string, number>()
-  for (const { name } of dialogs) ports.set(name, await freePort())
+  const free = await freePorts(dialogs.length)
+  const ports = new Map(dialogs.map(({ name }, i) => [name, free[i] ?? 0]))
   const portOf = ({ name }: Dialog): number => ports.get(name) ?? 0
   const { key, certificate } = await selfSignedCertificate(['mail.example.org'])
   const folder = mkdtempSync(join(tmpdir(), 'posthorn-dialogs-'))
