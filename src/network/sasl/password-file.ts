@@ -8,7 +8,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { errnoText } from '#system/errno.ts'
 
-/** Users and their hashes. A reason: the file cannot be read. */
+/** Users and their hashes. A reason: the file has never been read. */
 export type Users =
   | { readonly kind: 'users'; readonly hashes: ReadonlyMap<string, string> }
   | { readonly kind: 'error'; readonly reason: string }
@@ -16,15 +16,20 @@ export type Users =
 /** How old the knowledge of the file may be. */
 const CHECK_INTERVAL_MS = 1000
 
-/** A password file. */
+/**
+ * A password file. It is read when it is opened, with the rights of that time; when it changes and may still be read,
+ * it is read again. Where it may not, changes count after a reload.
+ */
 export class PasswordFile {
   readonly path: string
-  #users: Users = { kind: 'users', hashes: new Map() }
+  #users: Users
   #version = ''
   #checkedAt = -Infinity
 
   constructor(path: string) {
     this.path = path
+    this.#users = { kind: 'error', reason: `open password file ${path}: not read yet` }
+    this.users()
   }
 
   /** The users of now. */
@@ -38,8 +43,7 @@ export class PasswordFile {
       if (version !== this.#version) this.#users = { kind: 'users', hashes: parseUsers(readFileSync(this.path, 'utf8')) }
       this.#version = version
     } catch (error) {
-      this.#version = ''
-      this.#users = { kind: 'error', reason: `open password file ${this.path}: ${errnoText(error)}` }
+      if (this.#users.kind === 'error') this.#users = { kind: 'error', reason: `open password file ${this.path}: ${errnoText(error)}` }
     }
     return this.#users
   }
