@@ -22,7 +22,7 @@ import { QueueFileError } from '#queue/record.ts'
 import { removeLog } from '#queue/logs.ts'
 import { setWarned } from '#queue/mark.ts'
 import {
-  isReady, moveFile, queuePath, removeFile, stampFile, statFile, type LogName, type QueueId, type Spool,
+  isReady, moveFile, queuePath, stampFile, statFile, type LogName, type QueueId, type Spool,
 } from '#queue/spool.ts'
 import { isExpired, isWarningDue, nextAttempt, type Backoff, type Lifetimes } from './lifetime.ts'
 import { routeRecipients, type RouteTools } from './route.ts'
@@ -82,14 +82,21 @@ const TYPE_RECIPIENT = 0x52
 export class ActiveQueue {
   readonly #tools: ActiveTools
   readonly #messages = new Map<QueueId, ActiveMessage>()
+  /** Files that are being removed. */
+  readonly #removals = new Set<Promise<void>>()
 
   constructor(tools: ActiveTools) {
     this.#tools = tools
   }
 
-  /** Messages in the active queue. */
+  /** Messages in the active queue, those included whose files are being removed. */
   get size(): number {
-    return this.#messages.size
+    return this.#messages.size + this.#removals.size
+  }
+
+  /** Resolves when no file is being removed any more. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#removals)
   }
 
   has(id: QueueId): boolean {
@@ -333,12 +340,21 @@ export class ActiveQueue {
     if (stampFile(spool, 'active', id, wakeAt)) moveFile(spool, id, 'active', 'deferred')
   }
 
+  /** The id is free for a new message as soon as the file is gone, so it is forgotten first. */
   #remove({ id }: ActiveMessage): void {
-    const { spool, log } = this.#tools
     this.#messages.delete(id)
+    const removal = this.#unlink(id).finally(() => {
+      this.#removals.delete(removal)
+      this.#tools.wake()
+    })
+    this.#removals.add(removal)
+  }
+
+  async #unlink(id: QueueId): Promise<void> {
+    const { spool, log, removed } = this.#tools
     try {
-      if (removeFile(spool, 'active', id)) log.info(`${id}: removed`, { queue_id: id })
-      this.#tools.removed(id)
+      if (await files.unlinkAsync(queuePath(spool, 'active', id))) log.info(`${id}: removed`, { queue_id: id })
+      removed(id)
     } catch (error) {
       log.warning(`${id}: remove: ${errnoText(error)}`)
     }

@@ -23,16 +23,25 @@ const CONNECTIONS_MAX = 32
 const UNAVAILABLE = { status: '4.3.0', text: 'mail transport unavailable' }
 const TRANSPORT_DEAD = { status: '4.3.0', text: 'unknown mail transport error' }
 
+export type AgentsTools = {
+  readonly log: Logger
+  /** Recipients of an entry whose record is still open. */
+  readonly unfinished: (message: ActiveMessage, recipients: readonly EnvelopeRecipient[]) => EnvelopeRecipient[]
+  /** Senders that were told of a delay are told of its end. */
+  readonly confirmDelayCleared: boolean
+}
+
 /** Clients of the delivery services, opened as they are needed. */
 export class Agents {
   readonly #clients = new Map<string, Client<DeliverRequest, DeliverReply>>()
   readonly #log: Logger
-  /** Recipients of an entry whose record is still open. */
+  readonly #confirmDelayCleared: boolean
   readonly #unfinished: (message: ActiveMessage, recipients: readonly EnvelopeRecipient[]) => EnvelopeRecipient[]
 
-  constructor(log: Logger, unfinished: (m: ActiveMessage, r: readonly EnvelopeRecipient[]) => EnvelopeRecipient[]) {
-    this.#log = log
-    this.#unfinished = unfinished
+  constructor(tools: AgentsTools) {
+    this.#log = tools.log
+    this.#unfinished = tools.unfinished
+    this.#confirmDelayCleared = tools.confirmDelayCleared
   }
 
   /** Delivers one entry; never rejects. */
@@ -40,7 +49,7 @@ export class Agents {
     const { transport, message, recipients } = assignment.entry
     const client = this.#client(transport)
     try {
-      return verdict(await client.request(deliverRequest(assignment, recipients)))
+      return verdict(await client.request(this.#request(assignment, recipients)))
     } catch (error) {
       if (!(error instanceof ConversationError)) throw error
       if (error.problem !== 'lost') return this.#dead(transport, error)
@@ -58,7 +67,7 @@ export class Agents {
   async #again(assignment: Assignment<ActiveMessage>, open: EnvelopeRecipient[]): Promise<Delivered> {
     const { transport } = assignment.entry
     try {
-      return verdict(await this.#client(transport).request(deliverRequest(assignment, open)))
+      return verdict(await this.#client(transport).request(this.#request(assignment, open)))
     } catch (error) {
       return this.#dead(transport, error)
     }
@@ -71,6 +80,14 @@ export class Agents {
       : `transport ${transport} failure -- see a previous warning/fatal/panic logfile record for the problem description`)
     this.#log.debug(error instanceof ConversationError ? error.message : String(error))
     return { outcome: { kind: 'transport-failed', reason: absent ? UNAVAILABLE : TRANSPORT_DEAD }, left: true }
+  }
+
+  #request(assignment: Assignment<ActiveMessage>, recipients: EnvelopeRecipient[]): DeliverRequest {
+    const request = deliverRequest(assignment, recipients)
+    const { warnTime } = assignment.entry.message.envelope
+    // A warning time below zero says that the warning was sent.
+    if (!this.#confirmDelayCleared || warnTime === undefined || warnTime >= 0) return request
+    return { ...request, flags: { ...request.flags, delayWarned: true } }
   }
 
   #client(transport: string): Client<DeliverRequest, DeliverReply> {

@@ -63,7 +63,10 @@ export class QueueManager {
     this.#rules = transportRules(config)
     this.#scheduler = new Scheduler(this.#rules)
     this.#active = this.#openActive()
-    this.#agents = new Agents(log, (message, recipients) => this.#active.unfinished(message, recipients))
+    this.#agents = new Agents({
+      log, confirmDelayCleared: config.bool('confirm_delay_cleared'),
+      unfinished: (message, recipients) => this.#active.unfinished(message, recipients),
+    })
     this.#intake = new Intake({
       spool: this.#spool, log, now: () => clock.now(),
       activeSize: () => this.#active.size, activeLimit: config.int('qmgr_message_active_limit'),
@@ -120,6 +123,7 @@ export class QueueManager {
     for (const timer of this.#timers) clearInterval(timer)
     clearTimeout(this.#wakeTimer)
     if (this.#inFlight > 0) await new Promise<void>((resolve) => (this.#idle = resolve))
+    await this.#active.settled()
     this.#agents.close()
     this.#bounces.close()
     await this.#journal?.close()

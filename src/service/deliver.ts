@@ -19,6 +19,8 @@ export type DeliverFlags = {
   readonly verify: boolean
   /** sendmail -bv: report deliverability to the sender; deliver nothing. */
   readonly userVerify: boolean
+  /** The sender was told of the delay and is owed news of its end (confirm_delay_cleared). */
+  readonly delayWarned?: boolean
   /** The agent may take a connection from its cache. */
   readonly connLoad: boolean
   /** The agent may keep the connection for the next message. */

@@ -92,7 +92,7 @@ class Ends {
     const { request, recipient, report } = ending
     if (request.flags.verify || request.flags.userVerify) return this.#verified(ending, 'deliverable')
     const notify = (recipient.notify & NOTIFY.success) !== 0 && report.successReportedElsewhere !== true
-    if (request.flags.trace || notify) return this.#sentAndReported(ending)
+    if (request.flags.trace || notify || isDelayCleared(ending)) return this.#sentAndReported(ending)
     this.#line(ending, 'sent')
     return this.#mark(ending)
   }
@@ -184,9 +184,9 @@ class Ends {
 
   /** @returns False: the recipient is done. */
   #mark({ request, recipient, fd }: Ending): boolean {
-    if (fd === undefined || recipient.offset <= 0) return false
-    // A recipient that is marked is never tried again: its line must be out before.
+    // A recipient that is marked, here or by the caller, is never tried again: its line must be out before.
     log.flush()
+    if (fd === undefined || recipient.offset <= 0) return false
     try {
       markDone(fd, recipient.offset)
       return false
@@ -195,6 +195,11 @@ class Ends {
       return true
     }
   }
+}
+
+/** Who heard of the delay, and did not ask to be spared that news, hears of its end. */
+function isDelayCleared({ request, recipient }: Ending): boolean {
+  return request.flags.delayWarned === true && (recipient.notify === 0 || (recipient.notify & NOTIFY.delay) !== 0)
 }
 
 function times(request: DeliverRequest, report: RecipientReport): DeliveryTimes {

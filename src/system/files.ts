@@ -49,6 +49,8 @@ export type FileSystem = {
   rename(from: string, to: string): void
   /** `false` when there was no such file. */
   unlink(path: string): boolean
+  /** The same without holding up the loop: an unlink can wait for the journal of the file system. */
+  unlinkAsync(path: string): Promise<boolean>
   /** Makes one directory; `false` when it existed. */
   mkdir(path: string, mode: number): boolean
   rmdir(path: string): void
@@ -143,6 +145,15 @@ function fdatasync(fd: number): Promise<void> {
   })
 }
 
+function unlinkAsync(path: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    fs.unlink(path, (error) => {
+      if (error && error.code !== 'ENOENT') reject(error)
+      else resolve(!error)
+    })
+  })
+}
+
 async function freeBytes(path: string): Promise<number> {
   const { bavail, bsize } = await fs.promises.statfs(path)
   return bavail * bsize
@@ -158,6 +169,7 @@ export const nodeFileSystem: FileSystem = {
   lstat,
   rename: (from, to) => fs.renameSync(from, to),
   unlink: (path) => unlessErrno('ENOENT', () => fs.unlinkSync(path)),
+  unlinkAsync,
   mkdir: (path, mode) => unlessErrno('EEXIST', () => fs.mkdirSync(path, mode)),
   rmdir: (path) => fs.rmdirSync(path),
   chmod: (path, mode) => fs.chmodSync(path, mode),
