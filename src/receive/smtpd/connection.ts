@@ -135,8 +135,14 @@ export class Connection extends SMTPConnection {
 
   override _armTimeout(socket: Socket = this._socket): void {
     const { timeoutSeconds, starttlsSeconds } = this.#owner.settings
-    if (socket !== this._socket) this.#handshake = socket
-    socket.setTimeout((socket === this._socket ? timeoutSeconds : starttlsSeconds) * 1000, () => this._onTimeout())
+    const handshake = socket !== this._socket
+    socket.setTimeout((handshake ? starttlsSeconds : timeoutSeconds) * 1000, () => this._onTimeout())
+    if (!handshake) return
+    this.#handshake = socket
+    // A client that closes its side is served on, but not within a handshake.
+    socket.once('end', () => {
+      if (this._upgrading) socket.destroy(new Error('lost connection'))
+    })
   }
 
   override _onTimeout(): void {
@@ -154,9 +160,10 @@ export class Connection extends SMTPConnection {
   }
 
   override _onError(error: Error): void {
-    if (this._upgrading && this.#session !== undefined) {
+    if (this._upgrading && this.#session !== undefined && this.#handshake !== undefined) {
       for (const { level, text } of handshakeProblems(error, this.#session.clientLabel)) this.#session.ports.log[level](text)
-      this.#session.where = 'STARTTLS'
+      // The package reports an error by two events.
+      this.#handshake = undefined
     }
     this._socket.destroy()
   }

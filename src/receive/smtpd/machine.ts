@@ -45,6 +45,9 @@ const LOGGED_COMMAND_CHARACTERS_MAX = 100
 /** Characters of a line that is too long which are logged. */
 const LOGGED_LONG_CHARACTERS_MAX = 30
 
+/** Whether these commands succeed is known later: after content, a login or a handshake. */
+const LATER_SUCCESS: ReadonlySet<Next | undefined> = new Set<Next | undefined>(['data', 'chunk', 'sasl', 'tls'])
+
 /** Feeds a session. Each method is to be called only after the last one has given its directive. */
 export class Machine {
   readonly session: Session
@@ -166,7 +169,7 @@ export class Machine {
     if (!this.#inTurn(command, ahead)) return refuse('554 5.5.0 Error: SMTP protocol synchronization', 'close')
     const work = command.handler(session, words, text)
     const outcome = 'reply' in work ? work : yield* work
-    if (outcome.ok && outcome.next !== 'data' && outcome.next !== 'chunk' && outcome.next !== 'sasl') counters.succeeded(command.counter)
+    if (outcome.ok && !LATER_SUCCESS.has(outcome.next)) counters.succeeded(command.counter)
     return command.junk ? this.#junk(outcome) : outcome
   }
 
@@ -230,6 +233,7 @@ export class Machine {
 
   *#secured(): Work<Directive> {
     const { session } = this
+    if (session.where === 'STARTTLS') this.#succeeded('STARTTLS')
     const refusal = yield* afterHandshake(session)
     if (refusal === undefined) yield* prepareSession(session)
     return yield* this.#directive(refusal ?? accept(''), 0)
