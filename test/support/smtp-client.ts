@@ -27,9 +27,9 @@ export class SmtpClient {
     socket.on('close', end).on('error', end)
   }
 
-  /** Connects and reads the greeting, which `greeting` keeps. */
-  static async open(port: number, host = '127.0.0.1'): Promise<SmtpClient> {
-    const client = new SmtpClient(connect(port, host))
+  /** Connects and reads the greeting, which `greeting` keeps. `from`: the client's own address. */
+  static async open(port: number, host = '127.0.0.1', from = ''): Promise<SmtpClient> {
+    const client = new SmtpClient(connect({ port, host, ...(from === '' ? {} : { localAddress: from }) }))
     client.greeting = await client.reply()
     return client
   }
