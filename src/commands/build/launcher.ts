@@ -20,7 +20,7 @@ const NODE_FLAGS = ['--disable-warning=ExperimentalWarning', '--disable-sigusr1'
  * It works wherever the tree lies, also through symbolic links such as /usr/sbin/sendmail; POSTHORN_ARGV0 tells the
  * program the name it was called by. `node/bin/node` beside `dist/` comes before the one that npm installed.
  *
- * @param program Folder of the bundle below `dist/`: `commands/postqueue`.
+ * @param program Folder of the bundle beside `bin/`: `commands/postqueue`.
  */
 export function launcher(program: string): string {
   return `#!/bin/sh
@@ -30,11 +30,11 @@ while [ -L "$self" ]; do
   link=$(readlink "$self")
   case $link in /*) self=$link ;; *) self=\${self%/*}/$link ;; esac
 done
-top=\${self%/*}/../..
+top=\${self%/*}/..
 unset ${NODE_VARIABLES.join(' ')}
 export POSTHORN_ARGV0="\${0##*/}"
-for node in "$top"/node/bin/node "$top"/node_modules/node-*/bin/node; do
-  [ -x "$node" ] && exec "$node" ${NODE_FLAGS.join(' ')} "$top/dist/${program}/main.js" "$@"
+for node in "$top"/../node/bin/node "$top"/../node_modules/node-*/bin/node; do
+  [ -x "$node" ] && exec "$node" ${NODE_FLAGS.join(' ')} "$top/${program}/main.js" "$@"
 done
 echo "\${0##*/}: the Node.js of this installation is missing; run: npm ci" >&2
 exit 75

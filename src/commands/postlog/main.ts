@@ -6,15 +6,17 @@
  * Without text every line of standard input is one line of the log. On a terminal
  * the text also goes to standard error. `-i` is accepted: the process id always shows.
  *
- * Privileges:   set-gid where the log service has to be reached by everyone; else those of the caller.
- * Diagnostics:  exit status 0; 1 for a wrong command line.
+ * Talks to:      postlogd, where the caller may not write the log itself.
+ * Reads, writes: main.cf; the mail log.
+ * Privileges:    set-gid where the log service has to be reached by everyone; else those of the caller.
+ * Diagnostics:   exit status 0; 1 for a wrong command line, or a configuration that the caller may not choose.
  *
  * @module
  */
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { GetoptError, parseCommandLine, runCommand, type CommandLine } from '#commands/getopt.ts'
-import { loadConfig } from '#config/load.ts'
+import { cleanEnvironment, loadTrustedConfig } from '#commands/setgid.ts'
 import { openProgramLog } from '#service/logging.ts'
 import type { OpenLog } from '#system/log.ts'
 import type { Severity } from '#system/log-line.ts'
@@ -30,7 +32,8 @@ const SEVERITIES: Readonly<Record<string, Exclude<Severity, 'debug'>>> = {
 
 function openLogFor(line: CommandLine | undefined): OpenLog {
   const value = (letter: string): string | undefined => line?.options.findLast(([each]) => each === letter)?.[1]
-  const config = loadConfig(value('c'))
+  const config = loadTrustedConfig(PROGRAM, value('c'))
+  cleanEnvironment(config)
   const ident = value('t')
   const tag = ident ?? `${config.str('syslog_name')}/${PROGRAM}`
   const shown = process.stderr.isTTY ? { stderr: tag } : {}
