@@ -16,6 +16,7 @@ import { encodeRaw } from '#util/raw-text.ts'
 import type { QueueId } from './id.ts'
 import { formatStatus, parseStatus, type StatusRecord } from './log-record.ts'
 import { readLines } from './lines.ts'
+import { giveFile } from './owner.ts'
 import { queuePath, relativePath, withParents, type LogName, type Spool } from './spool.ts'
 
 export type { StatusRecord } from './log-record.ts'
@@ -50,6 +51,7 @@ async function writeDurably(fd: number, bytes: Uint8Array): Promise<void> {
 async function appendBytes(spool: Spool, path: string, bytes: Uint8Array): Promise<void> {
   const fd = withParents(spool, path, () => files.open(path, O_WRONLY | O_APPEND | O_CREAT, LOG_MODE))
   try {
+    giveFile(fd, path.slice(0, path.lastIndexOf('/')))
     await lockFile(fd, path)
     await writeDurably(fd, bytes)
   } finally {

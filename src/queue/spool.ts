@@ -13,6 +13,7 @@ import type { Config } from '#config/config.ts'
 import { isErrno } from '#system/errno.ts'
 import { files, type DirectoryReader, type FileFacts } from '#system/files.ts'
 import { hashText, isQueueId, type QueueId } from './id.ts'
+import { giveFolder } from './owner.ts'
 
 export { isQueueId, queueId, type QueueId } from './id.ts'
 
@@ -82,7 +83,8 @@ export function pathIn(spool: Spool, relative: string): string {
 export function makeParents(spool: Spool, path: string): void {
   const base = spool.path === '.' ? 0 : spool.path.length + 1
   for (let end = path.indexOf('/', base); end > 0; end = path.indexOf('/', end + 1)) {
-    files.mkdir(path.slice(0, end), DIRECTORY_MODE)
+    const folder = path.slice(0, end)
+    if (files.mkdir(folder, DIRECTORY_MODE)) giveFolder(folder, folder.slice(0, Math.max(folder.lastIndexOf('/'), 0)) || '.')
   }
 }
 

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { isRoot } from '#system/users.ts'
 import { readNotice } from '#test/support/notice.ts'
-import { assertQueuesEmpty, deliveryLine, mailWith, subject, submit, waitNotice, waitRemoved, type Line } from '#test/support/system-mail.ts'
+import { assertQueuesEmpty, deliveryLine, mailWith, subject, submit, submitWith, waitNotice, waitRemoved, type Line } from '#test/support/system-mail.ts'
 import { createSystem, type MailSystem } from '#test/support/system.ts'
 
 const USER = isRoot() ? 'nobody' : userInfo().username
@@ -30,10 +30,12 @@ before(async () => {
     main: {
       myorigin: 'localhost', alias_maps: 'hash:@HOME@/etc/aliases', mail_spool_directory: '@HOME@/mail', forward_path: '@HOME@/etc/forward-$extension',
       recipient_delimiter: '+', local_recipient_maps: 'unix:passwd.byname $alias_maps',
+      virtual_alias_domains: 'alias.example', virtual_alias_maps: 'texthash:@HOME@/etc/virtual',
     },
     files: {
       aliases: ALIASES.trimStart(), members: `# members\ncarl@example.org\n\nbob@example.org, ${USER}\n`,
       'forward-other': `bob@example.org, \\${USER}\n`, 'forward-pipe': '"|cat > @HOME@/out/$EXTENSION-$USER"\n',
+      'forward-wide': 'both@alias.example\n', virtual: 'both@alias.example one@example.org, two@example.org\n',
       'forward-round': `${USER}+round\n`,
     },
   })
@@ -150,6 +152,18 @@ test('~/.forward runs a command as its user, with facts of the mail in the envir
   const id = await deliver(`${USER}+pipe@localhost`, 'by command')
   assertLines(id, [{ to: `${USER}+pipe@localhost`, reason: /delivered to command: cat > \S+\/out\/\$EXTENSION-\$USER/ }])
   assert.ok(existsSync(join(system.home, 'out', `pipe-${USER}`)))
+  assertQueuesEmpty(system)
+})
+
+test('what a .forward sends on may expand again; all that local leaves in the queue can be read by bounce', async () => {
+  const id = await submitWith(system, '', [`<${USER}+wide@localhost> NOTIFY=SUCCESS`], 'eve@example.org')
+  const line = await system.waitForLog(new RegExp(`${id}: to=.*status=sent \\(forwarded as \\w+\\)`))
+  const forwarded = /forwarded as (\w+)/.exec(line)?.[1] ?? ''
+  const noticeId = await waitNotice(system, forwarded, 'sender delivery status notification')
+  await waitRemoved(system, forwarded)
+  assert.match(mailWith(system, 'box', `id ${noticeId}`), /^Final-Recipient: rfc822; both@alias\.example\n(?:.*\n)?Action: expanded$/m)
+  await waitNotice(system, id, 'sender delivery status notification')
+  await waitRemoved(system, id)
   assertQueuesEmpty(system)
 })
 

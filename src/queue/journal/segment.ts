@@ -7,10 +7,9 @@
  * @module
  */
 import { randomInt } from 'node:crypto'
-import { fchownSync } from 'node:fs'
 import { files, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_RDWR } from '#system/files.ts'
 import { flock } from '#system/posix.ts'
-import { isRoot } from '#system/users.ts'
+import { giveFile } from '#queue/owner.ts'
 import { pathIn, type Spool } from '#queue/spool.ts'
 import { encodeHeader, HEADER_BYTES } from './format.ts'
 
@@ -54,7 +53,7 @@ export class Segment {
     const segment = new Segment(path, fd)
     try {
       if (!flock(fd, 'exclusive', false)) throw new Error(`Cannot lock "${path}"`)
-      giveToOwner(fd, folder)
+      giveFile(fd, folder)
       segment.begin()
       await files.fsync(fd)
       await syncFolder(folder)
@@ -102,12 +101,6 @@ export class Segment {
     files.write(this.fd, zeros, 0, zeros.length, this.#allocated)
     this.#allocated += zeros.length
   }
-}
-
-/** An agent that runs as root writes mail too; the journal belongs to who reads the queue. */
-function giveToOwner(fd: number, folder: string): void {
-  const owner = files.lstat(folder)
-  if (isRoot() && owner) fchownSync(fd, owner.uid, owner.gid)
 }
 
 /** Makes the names in a directory durable. */

@@ -1,0 +1,21 @@
+/**
+ * Who owns what a process leaves in the queue that runs as root (local): whoever owns the folder it stands in,
+ * so that the rest of the mail system, which has no such rights, can read and remove it.
+ *
+ * @module
+ */
+import { chownSync, fchownSync } from 'node:fs'
+import { files } from '#system/files.ts'
+import { isRoot } from '#system/users.ts'
+
+/** Gives an open file to the owner of `folder`. Without the rights of root it already is the owner's. */
+export function giveFile(fd: number, folder: string): void {
+  const owner = isRoot() ? files.lstat(folder) : undefined
+  if (owner) fchownSync(fd, owner.uid, owner.gid)
+}
+
+/** Gives a new directory to the owner of `folder`, in which it is. */
+export function giveFolder(path: string, folder: string): void {
+  const owner = isRoot() ? files.lstat(folder) : undefined
+  if (owner) chownSync(path, owner.uid, owner.gid)
+}
