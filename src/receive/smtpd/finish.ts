@@ -6,6 +6,7 @@
  * @module
  */
 import { STATUS } from '#cleanup/status.ts'
+import { NOTIFY } from '#mail/dsn-parameters.ts'
 import { parseStatus } from '#mail/status.ts'
 import { RECORD } from '#queue/record.ts'
 import { errnoText } from '#system/errno.ts'
@@ -67,7 +68,11 @@ export function bareNewlineReply({ settings }: Session): string {
 function writeDecisions({ transaction }: Session, message: Message): void {
   if (transaction.filter !== undefined) message.extracted(RECORD.filter, transaction.filter)
   if (transaction.redirect !== undefined) message.extracted(RECORD.redirect, transaction.redirect)
-  for (const address of transaction.bcc) message.extracted(RECORD.recipient, address)
+  for (const address of transaction.bcc) {
+    // Nobody but us knows of this recipient: the sender is told nothing. Postfix means the same, but writes it behind.
+    message.extracted(RECORD.attribute, `notify_flags=${NOTIFY.never}`)
+    message.extracted(RECORD.recipient, address)
+  }
   const bits = (transaction.hold ? HOLD_BIT : 0) | (transaction.discard ? DISCARD_BIT : 0)
   if (bits !== 0) message.extracted(RECORD.flags, String(bits))
 }

@@ -68,15 +68,21 @@ function writeEnvelope(session: Session, message: Message): void {
   if (transaction.verp !== undefined) message.envelope(RECORD.verp, transaction.verp)
 }
 
-/** The client for the log of later programs (that of XFORWARD, as far as it is known), and the one that is connected. */
+/** What an upstream that uses XFORWARD does not say is not known; else it is the client that counts. */
+function logged(session: Session, field: 'name' | 'address' | 'rfcAddress' | 'port' | 'protocol', own: string): string {
+  const { forwarded } = session
+  return forwarded === undefined ? own : forwarded[field] ?? UNKNOWN_NAME
+}
+
+/** The client for the log of later programs (that of XFORWARD, if any), and the one that is connected. */
 function writeClient(session: Session, message: Message): void {
   const { client, server, forwarded } = session
-  attribute(message, 'log_client_name', forwarded?.name ?? client.name)
-  attribute(message, 'log_client_address', forwarded?.rfcAddress ?? client.rfcAddress)
-  attribute(message, 'log_client_port', forwarded?.port ?? client.port)
+  attribute(message, 'log_client_name', logged(session, 'name', client.name))
+  attribute(message, 'log_client_address', logged(session, 'rfcAddress', client.rfcAddress))
+  attribute(message, 'log_client_port', logged(session, 'port', client.port))
   attribute(message, 'log_message_origin', forwarded === undefined ? session.clientLabel : forwardedLabel(session))
-  attribute(message, 'log_helo_name', forwarded?.helo ?? session.heloName)
-  attribute(message, 'log_protocol_name', forwarded?.protocol ?? session.protocol)
+  attribute(message, 'log_helo_name', forwarded === undefined ? session.heloName : forwarded.helo)
+  attribute(message, 'log_protocol_name', logged(session, 'protocol', session.protocol))
   attribute(message, 'client_name', client.name)
   attribute(message, 'reverse_client_name', client.reverseName)
   attribute(message, 'client_address', client.address)
@@ -89,11 +95,12 @@ function writeClient(session: Session, message: Message): void {
 }
 
 /** `name[address]`, or the name alone where the address is not known. */
-function forwardedLabel({ client, forwarded, settings }: Session): string {
-  const name = forwarded?.name ?? client.name
-  const address = forwarded?.address ?? client.address
+function forwardedLabel(session: Session): string {
+  const { client, settings } = session
+  const name = logged(session, 'name', client.name)
+  const address = logged(session, 'address', client.address)
   if (address === UNKNOWN_NAME) return name
-  return `${name}[${address}]${settings.clientPortLogging ? `:${forwarded?.port ?? client.port}` : ''}`
+  return `${name}[${address}]${settings.clientPortLogging ? `:${logged(session, 'port', client.port)}` : ''}`
 }
 
 /** `QID: client=…`: the line that log readers start a message with. */

@@ -70,7 +70,8 @@ function* restrict(session: Session, sender: string, read: MailOptions): Work<Ou
     const refusal = applyResult(session, yield* wait(ports.access.check('sender', facts, accessState)))
     if (refusal !== undefined) return refusal
   }
-  const context = yield* wait(ports.access.rewriteContext(facts))
+  // Who is really connected decides on headers, also after XCLIENT.
+  const context = yield* wait(ports.access.rewriteContext({ ...facts, client: { ...facts.client, address: session.origin.address } }))
   if (context.kind === 'reject') return applyResult(session, context)
   session.transaction.context = context.context
   return undefined

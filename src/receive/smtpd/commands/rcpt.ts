@@ -48,7 +48,7 @@ function* addRecipient(session: Session, address: CommandToken, words: readonly 
   }
   const failure = yield* openMessage(session)
   if (failure !== undefined) return failure
-  store(session, recipient, options)
+  store(session, recipient, { originalRecipient: asTyped(address.text), ...options })
   return accept('250 2.1.5 Ok')
 }
 
@@ -56,6 +56,11 @@ function* addRecipient(session: Session, address: CommandToken, words: readonly 
 function overLimit(session: Session): Outcome {
   const reply = '452 4.5.3 Error: too many recipients'
   return session.transaction.recipientOvershoot++ < session.settings.recipientsOvershoot ? accept(reply) : refuse(reply)
+}
+
+/** RFC 3461 §5.2.1: without ORCPT= the address of the command is the original one, in the form in which it came. */
+function asTyped(text: string): string {
+  return `rfc822;${text.startsWith('<') ? text.slice(1, text.endsWith('>') ? -1 : undefined) : text}`
 }
 
 function store(session: Session, recipient: string, { notify, originalRecipient }: Options): void {
