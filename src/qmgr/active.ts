@@ -12,18 +12,14 @@
  * @module
  */
 import { externalAddress } from '#mail/address.ts'
-import { errnoText, isErrno } from '#system/errno.ts'
+import { errnoText } from '#system/errno.ts'
 import type { Clock } from '#system/clock.ts'
-import { files, O_RDONLY, O_RDWR } from '#system/files.ts'
+import { files } from '#system/files.ts'
 import type { Logger } from '#system/log.ts'
-import { flock } from '#system/posix.ts'
-import { readEnvelope, readRecipients, type Envelope, type EnvelopeRecipient } from '#queue/envelope.ts'
-import { QueueFileError } from '#queue/record.ts'
+import type { Envelope, EnvelopeRecipient } from '#queue/envelope.ts'
 import { removeLog } from '#queue/logs.ts'
-import { setWarned } from '#queue/mark.ts'
-import {
-  isReady, moveFile, queuePath, stampFile, statFile, type LogName, type QueueId, type Spool,
-} from '#queue/spool.ts'
+import { moveFile, queuePath, stampFile, type QueueId, type Spool } from '#queue/spool.ts'
+import { hasLog, isWhole, loadFile, markWarned, unfinishedRecipients } from './active-file.ts'
 import { isExpired, isWarningDue, nextAttempt, type Backoff, type Lifetimes } from './lifetime.ts'
 import { routeRecipients, type RouteTools } from './route.ts'
 import type { Entry, Reason, Scheduler } from './scheduler.ts'
@@ -71,12 +67,7 @@ export type ActiveTools = {
   readonly removed: (id: QueueId) => void
 }
 
-/** Group read: somebody asked to try this message now (`postqueue -i`). */
-const MODE_FLUSH = 0o040
-/** Group execute: `postsuper -e`. */
-const MODE_FORCE_EXPIRE = 0o010
 const STILL_DELIVERED_WAIT_SECONDS = 60
-const TYPE_RECIPIENT = 0x52
 
 /** See the module header. */
 export class ActiveQueue {
@@ -118,12 +109,12 @@ export class ActiveQueue {
     }
     this.#messages.set(id, message)
     this.#logActive(message)
-    if (message.forceExpired && this.#hasLog('defer', id)) {
+    if (message.forceExpired && hasLog(spool, 'defer', id)) {
       message.left = true
       await this.#finish(message)
       return true
     }
-    this.#removeLog('defer', id)
+    removeLog(spool, 'defer', id)
     await this.#schedule(message)
     return true
   }
@@ -154,58 +145,23 @@ export class ActiveQueue {
 
   /** The recipients whose record in the queue file still says "to do". */
   unfinished(message: ActiveMessage, recipients: readonly EnvelopeRecipient[]): EnvelopeRecipient[] {
-    const type = new Uint8Array(1)
-    try {
-      const fd = files.open(queuePath(this.#tools.spool, 'active', message.id), O_RDONLY)
-      try {
-        return recipients.filter(({ offset }) => files.read(fd, type, 0, 1, offset) === 1 && type[0] === TYPE_RECIPIENT)
-      } finally {
-        files.close(fd)
-      }
-    } catch (error) {
-      if (isErrno(error, 'ENOENT')) return []
-      throw error
-    }
+    return unfinishedRecipients(this.#tools.spool, message.id, recipients)
   }
 
-  /** Reads the envelope under an exclusive lock; undefined when the message can't be delivered now. */
+  /** Reads the envelope, or its next recipients; undefined when the message can't be delivered now. */
   #load(id: QueueId, before?: Envelope): { envelope: Envelope; forceExpired: boolean } | undefined {
-    const { spool } = this.#tools
-    let fd: number
-    try {
-      fd = files.open(queuePath(spool, 'active', id), O_RDWR)
-    } catch (error) {
-      if (!isErrno(error, 'ENOENT')) this.#tools.log.warning(`open active ${id}: ${errnoText(error)}`)
-      return undefined
+    const { spool, log, scheduler, settings } = this.#tools
+    const loaded = loadFile({ spool, log, recipientsAtOnce: settings.recipientsAtOnce }, id, before)
+    switch (loaded.kind) {
+      case 'gone': return undefined
+      case 'locked': return this.#skipLocked(id)
+      case 'damaged': return this.#corrupt(id)
+      case 'loaded':
+        // `postqueue -i`: what is dead is tried again, once.
+        if (loaded.flush) scheduler.revive()
+        return loaded
+      default: return loaded satisfies never
     }
-    try {
-      if (!flock(fd, 'exclusive', false)) return this.#skipLocked(id)
-      const facts = files.fstat(fd)
-      const { mode } = facts
-      if (!isReady(facts)) return this.#corrupt(id)
-      if ((mode & MODE_FLUSH) !== 0) this.#reviveFor(fd, mode)
-      return { envelope: this.#readRecipients(fd, id, before), forceExpired: (mode & MODE_FORCE_EXPIRE) !== 0 }
-    } catch (error) {
-      if (!(error instanceof QueueFileError)) throw error
-      this.#tools.log.warning(`${id}: ${error.message}`)
-      return this.#corrupt(id)
-    } finally {
-      files.close(fd)
-    }
-  }
-
-  /** The whole envelope, or the next recipients of one that was read before. */
-  #readRecipients(fd: number, id: QueueId, before: Envelope | undefined): Envelope {
-    const options = { id, recipientLimit: this.#tools.settings.recipientsAtOnce }
-    if (before?.more === undefined) return readEnvelope(fd, options)
-    const { recipients, more } = readRecipients(fd, before, before.more, options)
-    return { ...before, recipients, more }
-  }
-
-  /** `postqueue -i`: what is dead is tried again, once. */
-  #reviveFor(fd: number, mode: number): void {
-    this.#tools.scheduler.revive()
-    files.fchmod(fd, mode & ~MODE_FLUSH & 0o7777)
   }
 
   #skipLocked(id: QueueId): undefined {
@@ -267,8 +223,9 @@ export class ActiveQueue {
 
   async #finish(message: ActiveMessage): Promise<void> {
     const { id } = message
-    if (this.#hasLog('bounce', id) && !(await this.#notice(message, 'bounce', 'bounce failed'))) return
-    if (message.left && !this.#isReady(id)) {
+    const { spool } = this.#tools
+    if (hasLog(spool, 'bounce', id) && !(await this.#notice(message, 'bounce', 'bounce failed'))) return
+    if (message.left && !isWhole(spool, id)) {
       this.#corrupt(id)
       return
     }
@@ -276,7 +233,7 @@ export class ActiveQueue {
       await this.#schedule(message)
       return
     }
-    if (this.#hasLog('trace', id) && !(await this.#notice(message, 'trace', 'trace failed'))) return
+    if (hasLog(spool, 'trace', id) && !(await this.#notice(message, 'trace', 'trace failed'))) return
     if (message.left && (await this.#expireOrWarn(message)) === 'stays') this.#defer(message)
     else if (this.#messages.has(id)) this.#remove(message)
   }
@@ -294,7 +251,7 @@ export class ActiveQueue {
     }
     if (envelope.warnTime !== undefined && isWarningDue(now, envelope.warnTime)) {
       if (!(await this.#notice(message, 'warn', 'delay warning failed'))) return 'done'
-      this.#markWarned(message)
+      markWarned(this.#tools.spool, id, envelope)
     }
     return 'stays'
   }
@@ -319,16 +276,6 @@ export class ActiveQueue {
     }
     message.envelope = loaded.envelope
     return true
-  }
-
-  #markWarned({ id, envelope }: ActiveMessage): void {
-    if (envelope.warnOffset === undefined) return
-    const fd = files.open(queuePath(this.#tools.spool, 'active', id), O_RDWR)
-    try {
-      setWarned(fd, envelope.warnOffset)
-    } finally {
-      files.close(fd)
-    }
   }
 
   /** The file, unchanged, goes to `deferred/` with the time of the next attempt as its time stamp. */
@@ -358,21 +305,5 @@ export class ActiveQueue {
     } catch (error) {
       log.warning(`${id}: remove: ${errnoText(error)}`)
     }
-  }
-
-  #isReady(id: QueueId): boolean {
-    const facts = statFile(this.#tools.spool, 'active', id)
-    return facts === undefined || isReady(facts)
-  }
-
-  /** Whether a log of the message exists and says something; an empty one is removed. */
-  #hasLog(log: LogName, id: QueueId): boolean {
-    const facts = statFile(this.#tools.spool, log, id)
-    if (facts?.size === 0) this.#removeLog(log, id)
-    return facts !== undefined && facts.size > 0
-  }
-
-  #removeLog(log: LogName, id: QueueId): void {
-    removeLog(this.#tools.spool, log, id)
   }
 }

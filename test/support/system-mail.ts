@@ -114,6 +114,12 @@ export function mailWith(system: MailSystem, maildir: string, text: string): str
   return system.maildir(maildir).find((message) => message.includes(text)) ?? assert.fail(`no mail with "${text}" in ${maildir}`)
 }
 
+/** To whom the copies of a message with this subject in a Maildir were delivered, in alphabetical order. */
+export function copiesOf(system: MailSystem, about: string, maildir = 'box'): string[] {
+  const found = system.maildir(maildir).filter((mail) => mail.includes(`\nSubject: ${about}\n`))
+  return found.map((mail) => /^Delivered-To: (.*)$/m.exec(mail)?.[1] ?? '').toSorted()
+}
+
 /** A subject line that no other case has, for finding the message again. */
 export function subject(text: string): string {
   return `From: alice@example.com\nSubject: ${text}\n\nHello.`

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { isRoot } from '#system/users.ts'
 import { readNotice } from '#test/support/notice.ts'
-import { assertQueuesEmpty, deliveryLine, mailWith, subject, submit, submitWith, waitNotice, waitRemoved, type Line } from '#test/support/system-mail.ts'
+import { assertQueuesEmpty, copiesOf, deliveryLine, mailWith, subject, submit, submitWith, waitNotice, waitRemoved, type Line } from '#test/support/system-mail.ts'
 import { createSystem, type MailSystem } from '#test/support/system.ts'
 
 const USER = isRoot() ? 'nobody' : userInfo().username
@@ -90,8 +90,7 @@ test(':include: members get the mail by a message of its own', async () => {
   assertLines(id, [{ to: 'everyone@localhost', reason: /forwarded as \w+/ }])
   const forwarded = /forwarded as (\w+)/.exec(lines(id)[0] ?? '')?.[1] ?? ''
   await waitRemoved(system, forwarded)
-  const copies = system.maildir('box').filter((mail) => mail.includes('to the list'))
-  assert.deepEqual(copies.map((mail) => /^Delivered-To: (.*)$/m.exec(mail)?.[1]).toSorted(), ['bob@example.org', 'carl@example.org'])
+  assert.deepEqual(copiesOf(system, 'to the list'), ['bob@example.org', 'carl@example.org'])
   assertQueuesEmpty(system)
 })
 

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test'
 import { selfSignedCertificate } from '#network/certificate.ts'
 import { sha512Hash } from '#network/sasl/passwords.ts'
 import { SmtpClient } from '#test/support/smtp-client.ts'
-import { assertQueuesEmpty, mailWith, queueIdOf, subject, submit, waitDelivery, waitRemoved } from '#test/support/system-mail.ts'
+import { assertQueuesEmpty, copiesOf, mailWith, queueIdOf, subject, submit, waitDelivery, waitRemoved } from '#test/support/system-mail.ts'
 import { startSystem, type MailSystem } from '#test/support/system.ts'
 
 const SUBMISSION = `127.0.0.1:@PORT:submission@ inet n - n - - smtpd
@@ -111,8 +111,7 @@ test('sendmail -t takes the recipients from the header, and Bcc: does not show',
   const line = await system.waitForLog(/: to=<carl@example\.org>, relay=virtual, .*status=sent/)
   const id = / (\w+): to=/.exec(line)?.[1] ?? ''
   await waitRemoved(system, id)
-  assert.deepEqual(system.maildir('box').filter((mail) => mail.includes('by header')).map((mail) => /^Delivered-To: (.*)$/m.exec(mail)?.[1]).toSorted(),
-    ['bob@example.org', 'carl@example.org'])
+  assert.deepEqual(copiesOf(system, 'by header'), ['bob@example.org', 'carl@example.org'])
   assert.doesNotMatch(mailWith(system, 'box', 'by header'), /^Bcc:/m)
   assertQueuesEmpty(system)
 })

@@ -93,7 +93,7 @@ test('RET decides how much of the message a failure brings back [RFC 3461 §4.3]
 
 test('sendmail -v reports what became of the mail, sendmail -bv only what would', async () => {
   for (const [flag, template] of [['-v', 'Mail Delivery Status Report'], ['-bv', 'Mail Delivery Status Report']] as const) {
-    const before = system.maildir('box').length
+    const already = system.maildir('box').length
     const { status } = await system.command('sendmail', [flag, '-f', 'eve@example.org', 'bob@example.org'], 'Subject: tell me\n\nHello.\n')
     assert.equal(status, 0)
     const [line = ''] = (await system.waitForLines(/: sender delivery status notification: \w+$/, flag === '-v' ? 3 : 4)).slice(-1)
@@ -101,7 +101,7 @@ test('sendmail -v reports what became of the mail, sendmail -bv only what would'
     const notice = await readNotice(mailWith(system, 'box', `id ${line.split(' ').at(-1)}`))
     assert.equal(notice.subject, template)
     assert.equal(notice.recipients[0]?.['action'], flag === '-v' ? 'delivered' : 'deliverable')
-    assert.equal(system.maildir('box').length - before, flag === '-v' ? 2 : 1)
+    assert.equal(system.maildir('box').length - already, flag === '-v' ? 2 : 1)
   }
   assertQueuesEmpty(system)
 })

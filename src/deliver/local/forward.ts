@@ -54,7 +54,7 @@ export function userMacros({ recipient, extension }: Branch, user: User | undefi
 
 /** Characters that are not allowed become `_`: the sender chooses the extension. */
 export function filtered(value: string, allowed: string): string {
-  return [...value].map((c) => (allowed.includes(c) ? c : '_')).join('')
+  return Array.from(value, (c) => (allowed.includes(c) ? c : '_')).join('')
 }
 
 function readOwned(path: string, user: User): string | undefined {

@@ -61,9 +61,9 @@ function splitOption(word: string, service: string): [string, string] {
 }
 
 function parseFlags(text: string, service: string): string[] {
-  const unknown = [...text].find((flag) => !FLAGS.includes(flag) && flag !== ',' && flag !== ' ')
+  const unknown = Array.from(text).find((flag) => !FLAGS.includes(flag) && flag !== ',' && flag !== ' ')
   if (unknown !== undefined) throw new Error(`service ${service}: unknown flag: ${unknown}`)
-  return [...text]
+  return Array.from(text)
 }
 
 function parseUser(text: string | undefined, service: string, protectedUids: readonly number[]): Identity {
