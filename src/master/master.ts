@@ -178,6 +178,10 @@ export class Master {
       },
       now: () => Date.now(),
       wake: (spec) => wake(spec, this.#config.time('trigger_timeout')),
+      // A receiver may have died between its last acknowledgment and its word to qmgr.
+      onCrash: () => {
+        for (const service of this.#services.values()) service.wakeNow()
+      },
       onEmpty: () => this.#checkEmpty(),
     }
   }

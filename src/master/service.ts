@@ -25,6 +25,8 @@ export type ServiceTools = {
   readonly now: () => number
   /** Sends the wakeup trigger to the service. */
   readonly wake: (spec: ServiceSpec) => void
+  /** A worker of ours has crashed: what it was about to tell others may be lost. */
+  readonly onCrash: () => void
   /** Called when the last worker has ended. */
   readonly onEmpty: () => void
 }
@@ -226,6 +228,12 @@ export class Service {
     if (wakeup > 0 && wakeupOnlyIfUsed && !this.#closed) this.#after(wakeup, () => this.#wake())
   }
 
+  /** Wakes up what is woken up from time to time anyway. */
+  wakeNow(): void {
+    const { wakeup, wakeupOnlyIfUsed } = this.#spec.entry
+    if (wakeup > 0 && (!wakeupOnlyIfUsed || this.#used) && !this.#throttled) this.#tools.wake(this.#spec)
+  }
+
   #wake(): void {
     if (!this.#throttled) this.#tools.wake(this.#spec)
     this.#after(this.#spec.entry.wakeup, () => this.#wake())
@@ -285,6 +293,7 @@ export class Service {
     if (end.status === 0) return
     const pid = worker.handle?.pid ?? 0
     if (!(this.#closed && end.signal === 'SIGTERM')) log.warning(endText(this.#spec.path, pid, end))
+    if (!this.#closed) this.#tools.onCrash()
     if (worker.used || this.#closed) return
     log.warning(`${this.#spec.path}: bad command startup -- throttling`)
     this.#pause(this.#spec.throttleSeconds)

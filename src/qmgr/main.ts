@@ -30,6 +30,7 @@ await runWorker('qmgr', ({ config }) => {
     },
     started: () => manager.start(),
     drain: () => manager.stop(),
+    orphaned: () => manager.abandon(),
     maxIdle: 0,
   }
 })

@@ -48,6 +48,7 @@ export class QueueManager {
   #woken = false
   #inFlight = 0
   #stopped = false
+  #abandoned = false
   #wakeTimer: NodeJS.Timeout | undefined
   readonly #timers: NodeJS.Timeout[] = []
   #idle: (() => void) | undefined
@@ -126,6 +127,19 @@ export class QueueManager {
     await this.#active.settled()
     this.#agents.close()
     this.#bounces.close()
+    await this.#journal?.close()
+  }
+
+  /**
+   * Master is gone without a word: the next one starts a queue manager that takes over active/, so that this one may
+   * not touch a message any more. What agents are at, they mark; only what was removed is still put on record.
+   */
+  async abandon(): Promise<void> {
+    this.#stopped = true
+    this.#abandoned = true
+    this.#intake.stop()
+    for (const timer of this.#timers) clearInterval(timer)
+    clearTimeout(this.#wakeTimer)
     await this.#journal?.close()
   }
 
@@ -209,6 +223,7 @@ export class QueueManager {
     this.#inFlight += 1
     this.#agents.deliver(assignment).then(
       ({ outcome, left }) => {
+        if (this.#abandoned) return
         const consequence = this.#scheduler.done(assignment, outcome, this.#clock.now())
         if (outcome.kind === 'transport-failed') this.#suspend(assignment, outcome.reason)
         else this.#active.entryDone(assignment.entry.message, left)
@@ -219,6 +234,7 @@ export class QueueManager {
         }
       },
       (error: unknown) => {
+        if (this.#abandoned) return
         log.warning(`${assignment.entry.message.id}: delivery request failed: ${String(error)}`)
         this.#scheduler.done(assignment, { kind: 'reached' }, this.#clock.now())
         this.#active.entryDone(assignment.entry.message, true)

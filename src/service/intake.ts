@@ -49,7 +49,9 @@ class QueueManagerIntake implements Intake {
 
   notify(ids: readonly string[]): void {
     if (ids.length === 0) return
-    if (this.#waiting.length === 0) setImmediate(() => this.#send())
+    // Behind all promises of this turn, so that they share a frame; no later, or a crash right after the acknowledgment
+    // would leave the message to the next wakeup.
+    if (this.#waiting.length === 0) process.nextTick(() => this.#send())
     this.#waiting.push(...ids)
   }
 

@@ -40,6 +40,11 @@ export type WorkerHandlers = {
   datagram?(bytes: Uint8Array): void
   /** No more clients come: finish what is not a client. The process ends when this and all clients are done. */
   drain?(): Promise<void>
+  /**
+   * Master is gone without a word, and the next one starts another worker: resolve at once, then the process ends.
+   * Default: clients at work are served to their end.
+   */
+  orphaned?(): Promise<void>
   /** Clients can come now. */
   started?(): void
   /** `false`: a connection takes no place, the program counts requests with `worker.slots`. Default `true`. */

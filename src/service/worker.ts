@@ -140,7 +140,7 @@ class Life {
     })
     this.#serving = serving
     this.#idleMs = (handlers.maxIdle ?? this.#calm.time('max_idle')) * 1000
-    this.#listenToMaster()
+    this.#listenToMaster(handlers)
     await serving.open()
     this.#watchSlots(serving)
     this.#tell({ kind: 'ready' })
@@ -197,13 +197,23 @@ class Life {
     return owner
   }
 
-  #listenToMaster(): void {
+  #listenToMaster(handlers: WorkerHandlers): void {
     process.on('SIGTERM', () => this.#leave('stop', 0))
-    process.on('disconnect', () => this.#leave('master is gone'))
+    process.on('disconnect', () => this.#orphaned(handlers))
     process.on('message', (message) => {
       if (isMasterMessage(message)) this.#obey(message)
     })
-    if (this.#hasMaster && !process.connected) this.#leave('master is gone')
+    if (this.#hasMaster && !process.connected) this.#orphaned(handlers)
+  }
+
+  #orphaned(handlers: WorkerHandlers): void {
+    // After an orderly stop the clients at work are all that is left.
+    if (!handlers.orphaned || this.#stop.signal.aborted) {
+      this.#leave('master is gone')
+      return
+    }
+    this.#serving?.close()
+    handlers.orphaned().finally(() => this.#exit()).catch(dieOfBug)
   }
 
   #obey(message: MasterMessage): void {

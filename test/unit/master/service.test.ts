@@ -27,6 +27,7 @@ function play(line: string, extra: Partial<ServiceSpec> = {}) {
   let demand: (() => void) | undefined
   let wakes = 0
   let empty = 0
+  let crashes = 0
   const description = spec(line, extra)
   const service = new Service(description, [7], {
     start: (_, start, events) => {
@@ -42,6 +43,7 @@ function play(line: string, extra: Partial<ServiceSpec> = {}) {
     },
     now: () => now,
     wake: () => (wakes += 1),
+    onCrash: () => (crashes += 1),
     onEmpty: () => (empty += 1),
   })
   const pass = (seconds: number): void => {
@@ -62,7 +64,7 @@ function play(line: string, extra: Partial<ServiceSpec> = {}) {
     if (worker === undefined) throw new Error('no worker was started')
     return worker
   }
-  return { service, workers, pass, client, last, wakes: () => wakes, empty: () => empty, description }
+  return { service, workers, pass, client, last, wakes: () => wakes, empty: () => empty, crashes: () => crashes, description }
 }
 
 const SMTP = 'smtp inet n - n - 10 smtpd'
@@ -94,7 +96,7 @@ test('a service with a limit of one waits until the old worker has ended', () =>
 
 test('a worker that fails before its first client throttles the service; later failures do not', () => {
   using caught = captureLog()
-  const { service, client, last, pass } = play(SMTP)
+  const { service, client, last, pass, crashes } = play(SMTP)
   service.open()
   client()
   last().events.onExit({ status: 1, signal: null })
@@ -109,6 +111,8 @@ test('a worker that fails before its first client throttles the service; later f
   assert.ok(client())
   last().events.onMessage({ kind: 'used' })
   last().events.onExit({ status: null, signal: 'SIGSEGV' })
+  // What it was about to tell others may be lost.
+  assert.equal(crashes(), 2)
   assert.equal(caught.texts().at(-1), 'warning: process /libexec/smtpd pid 1002 killed by signal 11')
   assert.ok(client())
 })
