@@ -42,12 +42,12 @@ function clock(face: Date): string {
   return `${two(face.getUTCHours())}:${two(face.getUTCMinutes())}:${two(face.getUTCSeconds())}`
 }
 
-/** `Fri,  6 Nov 2026 09:56:18 +0000 (UTC)`: the day is padded with a blank, as Postfix does. */
+/** `Fri, 06 Nov 2026 09:56:18 +0000 (UTC)`: the day has two digits, as in Postfix 3.11; earlier ones padded with a blank. */
 export function rfc5322Date(date: Date, zone: Zone = localZone(date)): string {
   const face = faceOf(date, zone)
   const east = Math.abs(zone.offsetMinutes)
   const offset = `${zone.offsetMinutes < 0 ? '-' : '+'}${two(Math.trunc(east / 60))}${two(east % 60)}`
-  const day = `${DAYS[face.getUTCDay()]}, ${blankTwo(face.getUTCDate())} ${MONTHS[face.getUTCMonth()]}`
+  const day = `${DAYS[face.getUTCDay()]}, ${two(face.getUTCDate())} ${MONTHS[face.getUTCMonth()]}`
   return `${day} ${face.getUTCFullYear()} ${clock(face)} ${offset} (${zone.name})`
 }
 

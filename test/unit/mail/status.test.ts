@@ -47,8 +47,8 @@ test('parseReply(), replyLine(), softenReply() handle code and class together', 
 test('rfc5322Date() and ctime() pad the day with a blank', () => {
   const date = new Date(Date.UTC(2026, 10, 6, 9, 5, 7))
   const zone = { offsetMinutes: -330, name: 'XST' }
-  assert.equal(rfc5322Date(date, { offsetMinutes: 0, name: 'UTC' }), 'Fri,  6 Nov 2026 09:05:07 +0000 (UTC)')
-  assert.equal(rfc5322Date(date, zone), 'Fri,  6 Nov 2026 03:35:07 -0530 (XST)')
+  assert.equal(rfc5322Date(date, { offsetMinutes: 0, name: 'UTC' }), 'Fri, 06 Nov 2026 09:05:07 +0000 (UTC)')
+  assert.equal(rfc5322Date(date, zone), 'Fri, 06 Nov 2026 03:35:07 -0530 (XST)')
   assert.equal(ctime(date, { offsetMinutes: 0, name: 'UTC' }), 'Fri Nov  6 09:05:07 2026')
 })
 
