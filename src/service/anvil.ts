@@ -10,7 +10,7 @@
  */
 import { log } from '#system/log.ts'
 import { openClient, type Client } from './conversation.ts'
-import { hasShape } from './shape.ts'
+import { hasShape, isRecord } from './shape.ts'
 
 /**
  * What can be told and asked. `connect` and `disconnect` go in pairs, on the connection of one worker: what a worker
@@ -33,9 +33,12 @@ export type AnvilCount = { readonly count: number; readonly rate: number }
 export type AnvilReply = { readonly counts: readonly AnvilCount[] }
 
 export function isAnvilRequest(message: unknown): message is AnvilRequest {
-  if (!hasShape(message, { items: [{ event: 'string', client: 'string' }] })) return false
-  const { items } = message as { readonly items: readonly { readonly event: string }[] }
-  return items.every(({ event }) => ANVIL_EVENTS.some((known) => known === event))
+  if (!isRecord(message) || !Array.isArray(message['items'])) return false
+  return message['items'].every((item: unknown) => isRecord(item) && typeof item['client'] === 'string' && isEvent(item['event']))
+}
+
+function isEvent(value: unknown): value is AnvilEvent {
+  return ANVIL_EVENTS.some((known) => known === value)
 }
 
 export function isAnvilReply(message: unknown): message is AnvilReply {

@@ -77,7 +77,7 @@ test('smtpd puts the same records into the queue as the real one', async (t) => 
   })
   for (const [name, lines] of Object.entries(CASES)) {
     await t.test(name, async () => {
-      using _log = captureLog()
+      using _ = captureLog()
       const dialog = parseDialog(name, dialogText(lines))
       await playDialog(dialog, port)
       await using smtpd = await startSmtpd({ values: VALUES })

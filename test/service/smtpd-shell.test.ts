@@ -36,6 +36,8 @@ async function receive(socket: Socket, enough: (text: string) => boolean): Promi
   return text
 }
 
+const base64 = (text: string): string => Buffer.from(text).toString('base64')
+
 const lastLine = (code: string) => (text: string): boolean => new RegExp(`(^|\\n)${code} [^\\n]*\\n$`).test(text)
 
 async function dial({ port }: Pick<TestSmtpd, 'port'>): Promise<Socket> {
@@ -56,7 +58,7 @@ async function secure(socket: Socket, options: { servername?: string; key?: stri
 }
 
 test('smtpd presents the certificate of the name that a client asks for', async () => {
-  using _log = captureLog()
+  using _ = captureLog()
   await using smtpd = await startSmtpd({ values: { ...TLS, tls_server_sni_maps: `inline:{ { other.example.org = ${join(folder, 'other.pem')} } }` } })
   for (const [servername, subject] of [['other.example.org', 'other.example.org'], ['mail.example.org', 'mail.example.org']] as const) {
     const plain = await dial(smtpd)
@@ -86,7 +88,7 @@ test('smtpd logs TLS sessions from smtpd_tls_loglevel 1 on, and knows client cer
 })
 
 test('smtpd takes nothing that came in the clear behind STARTTLS [CVE-2011-0411]', async () => {
-  using _log = captureLog()
+  using _ = captureLog()
   await using smtpd = await startSmtpd({ values: TLS })
   const plain = await dial(smtpd)
   assert.match(await say(plain, 'EHLO x\r\n', '250'), /STARTTLS/)
@@ -124,7 +126,7 @@ test('smtpd tells of failed handshakes and goes on with other clients', async ()
 })
 
 test('smtpd gives the place of a client back, also after STARTTLS', async () => {
-  using _log = captureLog()
+  using _ = captureLog()
   using spool = testSpool({ ...DIALOG_VALUES, ...TLS, posthorn_dns_servers: '127.0.0.1:1' })
   const before = process.cwd()
   process.chdir(spool.path)
@@ -145,14 +147,13 @@ test('smtpd gives the place of a client back, also after STARTTLS', async () => 
 })
 
 test('smtpd logs users of the password file in, and nobody else', async () => {
-  using _log = captureLog()
+  using _ = captureLog()
   writeFileSync(join(folder, 'users'), `bob@example.org:${sha512Hash('secret')}\n`)
   const values = {
     smtpd_sasl_auth_enable: 'yes', smtpd_sasl_type: 'posthorn', smtpd_sasl_password_file: join(folder, 'users'),
     smtpd_sasl_local_domain: 'example.org', smtpd_relay_restrictions: 'permit_sasl_authenticated, reject_unauth_destination',
   }
   await using smtpd = await startSmtpd({ values })
-  const base64 = (text: string): string => Buffer.from(text).toString('base64')
   const attempts = [
     ['\0bob\0secret', '235'], ['\0bob@example.org\0secret', '235'], ['bob\0bob\0secret', '235'], ['eve\0bob\0secret', '535'],
     ['\0bob\0wrong', '535'], ['\0eve\0secret', '535'], ['bob\0secret', '535'], ['\0\0', '535'], ['', '535'],
@@ -181,7 +182,7 @@ test('smtpd answers all commands of a client that has closed its side', async ()
 })
 
 test('smtpd stops reading a client that does not read its replies', async () => {
-  using _log = captureLog()
+  using _ = captureLog()
   await using smtpd = await startSmtpd({ values: { smtpd_forbid_unauth_pipelining: 'no' } })
   const socket = await dial(smtpd)
   await say(socket, 'EHLO x\r\n', '250')

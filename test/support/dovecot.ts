@@ -56,10 +56,13 @@ function serve(socket: Socket, lines: string[]): void {
   })
 }
 
+function decode(text: string | undefined): string {
+  return Buffer.from(text ?? '', 'base64').toString()
+}
+
 function answer(socket: Socket, users: Map<string, string>, fields: readonly string[]): void {
   const [command, id = '', name] = fields
   const mechanism = name?.toUpperCase()
-  const decode = (text: string | undefined): string => Buffer.from(text ?? '', 'base64').toString()
   if (command === 'AUTH') {
     const response = fields.find((field) => field.startsWith('resp='))?.slice(5)
     if (mechanism === 'PLAIN' && response !== undefined) plain(socket, id, decode(response))

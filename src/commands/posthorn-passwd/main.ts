@@ -24,6 +24,7 @@ import { changeUser, parseUsers } from '#network/sasl/password-file.ts'
 import { argon2Hash, sha512Hash, verifyPassword } from '#network/sasl/passwords.ts'
 import { errnoText, isErrno } from '#system/errno.ts'
 import { getpwnam, isRoot } from '#system/users.ts'
+import { printable } from '#util/printable.ts'
 import { readPassword } from './password.ts'
 
 const PROGRAM = 'posthorn-passwd'
@@ -60,7 +61,7 @@ export async function main(argv: readonly string[], tools: PasswdTools = REAL_TO
 
 /** A name that is one field of a line. */
 function isUserName(user: string): boolean {
-  return user !== '' && !user.startsWith('#') && !/[:\s\u0000-\u001f\u007f]/.test(user)
+  return user !== '' && !user.startsWith('#') && !/[:\s]/.test(user) && printable(user) === user
 }
 
 async function newHash(method: string, tools: PasswdTools): Promise<string> {

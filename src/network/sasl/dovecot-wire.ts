@@ -41,6 +41,7 @@ export function splitFields(line: string): string[] {
 
 function unescapeField(field: string): string {
   if (!field.includes('\u0001')) return field
+  // eslint-disable-next-line no-control-regex
   return field.replaceAll(/\u0001(.)/gs, (_all, c: string) => ESCAPED.get(c) ?? c)
 }
 

@@ -71,7 +71,7 @@ class AuthConnection {
   }
 
   lost(): void {
-    for (const id of [...this.#waiting.keys()]) {
+    for (const id of this.#waiting.keys()) {
       this.#settle(id, { kind: 'temporary', reason: 'Connection lost to authentication server' })
     }
     this.#socket.destroy()

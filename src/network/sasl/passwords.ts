@@ -69,11 +69,15 @@ export function sha512Hash(password: string): string {
   return hash
 }
 
+/** PHC string format: base64 without `=`. */
+function unpadded(bytes: Buffer): string {
+  return bytes.toString('base64').replaceAll('=', '')
+}
+
 /** A new argon2id hash. */
 export async function argon2Hash(password: string): Promise<string> {
   const salt = randomBytes(ARGON2_SALT_BYTES)
   const { memory, passes, parallelism } = ARGON2_DEFAULTS
   const tag = await argon2Async('argon2id', { ...ARGON2_DEFAULTS, message: password, nonce: salt })
-  const text = (bytes: Buffer): string => bytes.toString('base64').replaceAll('=', '')
-  return `$argon2id$v=${ARGON2_VERSION}$m=${memory},t=${passes},p=${parallelism}$${text(salt)}$${text(tag)}`
+  return `$argon2id$v=${ARGON2_VERSION}$m=${memory},t=${passes},p=${parallelism}$${unpadded(salt)}$${unpadded(tag)}`
 }

@@ -5,6 +5,7 @@
  *
  * @module
  */
+/* eslint-disable no-underscore-dangle -- the names of the package */
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'

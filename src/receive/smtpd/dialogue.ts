@@ -151,9 +151,7 @@ export class Dialogue {
         return this.#content()
       case 'chunk':
         return this.#chunk()
-      case 'tls':
-      case 'restart':
-      case 'close':
+      default:
         return undefined
     }
   }
@@ -197,27 +195,26 @@ export class Dialogue {
     if (delaySeconds > 0 && reply !== '') {
       yield this.#output.sleep(delaySeconds)
       this.#text += reply
-      this.#flush()
+      void this.#flush()
     } else {
       this.#text += reply
     }
-    if (this.#next === 'close') return this.#close()
-    this.#next = next
-    if (next === 'close') this.#close()
+    if (this.#next !== 'close') this.#next = next
+    if (this.#next === 'close') this.#close()
     else if (next === 'tls') this.#startTls()
   }
 
   /** RFC 3207 §4.2 and CVE-2011-0411: what came in the clear after STARTTLS is not looked at. */
   #startTls(): void {
     this.#lines.clear()
-    this.#flush()
+    void this.#flush()
     this.#output.startTls()
   }
 
   #close(): void {
     this.#next = 'close'
     this.#lines.clear()
-    this.#flush()
+    void this.#flush()
     this.#output.close()
   }
 

@@ -33,15 +33,19 @@ export type Lists = {
   isUnlimited(client: Readonly<Client>): MaybePromise<boolean>
 }
 
+function decided(result: boolean | 'error'): boolean {
+  return result === true
+}
+
+function ask(list: MatchList | undefined, value: string, address?: string): MaybePromise<boolean> {
+  return list === undefined || list.empty ? false : whenReady(list.match(value, address), decided)
+}
+
 /** Opens all lists. */
 export function openLists(config: Config): Lists {
   const open = (name: ParameterName, mode: 'host' | 'string'): MatchList => openMatchList(name, config.str(name), mode, { config })
   const clients = new Map(Object.entries(CLIENT_LISTS).map(([list, name]) => [list, open(name, 'host')]))
   const commands = new Map(Object.entries(COMMAND_LISTS).map(([list, name]) => [list, open(name, 'string')]))
-  const decided = (result: boolean | 'error'): boolean => result === true
-  const ask = (list: MatchList | undefined, value: string, address?: string): MaybePromise<boolean> => {
-    return list === undefined || list.empty ? false : whenReady(list.match(value, address), decided)
-  }
   const clientListed: Lists['clientListed'] = (list, client) => ask(clients.get(list), client.name, client.address)
   return {
     clientListed,

@@ -92,7 +92,7 @@ function verp(session: Session, read: MailOptions, value: string | undefined): s
   const { settings } = session
   if (!session.verpAllowed) return UNKNOWN
   const delimiters = value ?? settings.verpDelimiters
-  if (delimiters.length !== 2 || [...delimiters].some((c) => !settings.verpFilter.includes(c))) {
+  if (delimiters.length !== 2 || delimiters.split('').some((c) => !settings.verpFilter.includes(c))) {
     return `501 5.5.4 Error: XVERP needs two characters from ${settings.verpFilter}`
   }
   read.verp = delimiters

@@ -4,6 +4,8 @@
  * Source: RFC 5321 §4.4; RFC 3848 (the words after `with`); RFC 6531 §4.3 (UTF8SMTP).
  */
 
+import { printable } from '#util/printable.ts'
+
 /** What is known of the TLS session, in the words of the header. */
 export type ReceivedTls = {
   readonly protocol: string
@@ -77,5 +79,5 @@ function tlsLines(tls: ReceivedTls): string[] {
 
 /** Text that may stand in a comment of a header: no parentheses, quotes or escapes, nothing invisible. */
 export function commentText(text: string): string {
-  return text.replaceAll(/[()\\"<>]|[\u0000-\u001f\u007f]/g, '?')
+  return printable(text).replaceAll(/[()\\"<>]/g, '?')
 }

@@ -21,6 +21,12 @@ export type ServerNames = { find(name: string): MaybePromise<SecureContext | und
 /** Names whose contexts are kept: each holds a key and a chain. */
 const KEPT_MAX = 1000
 
+/** `.parent.domain` of a name, or of another such key. */
+function wider(name: string): string | undefined {
+  const dot = name.indexOf('.', 1)
+  return dot < 0 ? undefined : name.slice(dot)
+}
+
 /** Opens the table. Values are PEM files, or base64 of PEM text as `postmap -F` makes it. */
 export function openServerNames(config: Config, tls: ServerTls | undefined): ServerNames {
   const maps = openMaps('tls_server_sni_maps', config.str('tls_server_sni_maps'), { config })
@@ -40,10 +46,6 @@ export function openServerNames(config: Config, tls: ServerTls | undefined): Ser
     return context
   }
   const use = (result: MapsResult): SecureContext | undefined => (result.kind === 'found' ? contextOf(result.value) : undefined)
-  const wider = (name: string): string | undefined => {
-    const dot = name.indexOf('.', 1)
-    return dot < 0 ? undefined : name.slice(dot)
-  }
   /** The name, then `.parent.domain` keys. */
   const search = (key: string): MaybePromise<SecureContext | undefined> => whenReady(maps.find(key), (result) => {
     const next = wider(key)

@@ -6,6 +6,7 @@
  *
  * @module
  */
+/* eslint-disable no-underscore-dangle -- the names of the package */
 import type { Socket } from 'node:net'
 import { isIP } from 'node:net'
 import type { SecureContext } from 'node:tls'

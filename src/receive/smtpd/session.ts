@@ -44,8 +44,8 @@ export type Forwarded = {
   domain?: 'local' | 'remote'
 }
 
-/** Where a session is; `CONNECT` before the first command. Postfix's words for log lines. */
-export type Place = Where | string
+/** Where a session is, in log lines: `CONNECT` before the first command, then the name of a command, `UNKNOWN`, or `END-OF-MESSAGE`. */
+export type Place = string
 
 /** One client's session. Fields are changed by the commands. */
 export class Session {

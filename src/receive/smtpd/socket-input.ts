@@ -5,6 +5,7 @@
  *
  * @module
  */
+/* eslint-disable no-underscore-dangle -- the names of the package */
 import { SMTPStream } from 'smtp-server/lib/smtp-stream.js'
 import { isPromise, type MaybePromise } from '#util/maybe.ts'
 

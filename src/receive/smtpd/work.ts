@@ -12,12 +12,11 @@ export type Work<T> = Generator<Promise<unknown>, T, unknown>
 /** The value, waited for where needed: `const x = yield* wait(port())`. */
 export function* wait<T>(value: MaybePromise<T>): Work<T> {
   if (!isPromise(value)) return value
-  let result: T | undefined
-  yield value.then((settled) => {
-    result = settled
-  })
-  // The runner resumes after the promise has settled, and rejects otherwise.
-  return result as T
+  const results: T[] = []
+  yield value.then((settled) => results.push(settled))
+  // The runner resumes when the promise has settled, and throws when it was rejected.
+  for (const result of results) return result
+  throw new TypeError('Cannot go on as the promise has not settled')
 }
 
 /** Runs work to its end, or to a promise of it. */

@@ -28,10 +28,13 @@ export function reportLines(counts: ClientCounts, unitSeconds: number): string[]
   return largest.size === 0 ? lines : [...lines, `statistics: max cache size ${largest.size} at ${stamp(largest.at)}`]
 }
 
+function two(n: number): string {
+  return String(n).padStart(2, '0')
+}
+
 /** Local time, the day padded with a blank. */
 function stamp(ms: number): string {
   const date = new Date(ms)
-  const two = (n: number): string => String(n).padStart(2, '0')
   const day = String(date.getDate()).padStart(2, ' ')
   return `${MONTHS[date.getMonth()]} ${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`
 }

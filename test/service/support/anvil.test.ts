@@ -7,7 +7,7 @@ import { captureLog } from '#test/support/log.ts'
 import { startWorker } from '#test/support/worker.ts'
 
 test('anvil counts for several workers together, and takes back what a dead one had', async () => {
-  using _log = captureLog()
+  using _ = captureLog()
   await using anvil = await startWorker(setup, { type: 'unix', clientLimit: 1 })
   const first = new AnvilClient(anvil.path)
   const second = new AnvilClient(anvil.path)

@@ -9,7 +9,7 @@ import { main } from '#commands/posthorn-passwd/main.ts'
 import { parseUsers } from '#network/sasl/password-file.ts'
 import { verifyPassword } from '#network/sasl/passwords.ts'
 
-type Run = { readonly path: string; readonly out: string[]; run(...args: string[]): Promise<number> }
+type Run = { readonly path: string; readonly out: string[]; readonly run: (...args: string[]) => Promise<number> }
 
 function command(t: TestContext, password = 'secret'): Run {
   const folder = mkdtempSync(join(tmpdir(), 'posthorn-passwd-'))

@@ -77,6 +77,10 @@ function* restrict(session: Session, sender: string, read: MailOptions): Work<Ou
   return undefined
 }
 
+function hex(n: number): string {
+  return Math.trunc(n).toString(16)
+}
+
 function enter(session: Session, sender: string, read: MailOptions): void {
   const { transaction, ports } = session
   transaction.sender = sender
@@ -90,7 +94,6 @@ function enter(session: Session, sender: string, read: MailOptions): void {
   transaction.authSender = read.authSender === '' ? undefined : read.authSender
   transaction.arrival = ports.now()
   const milliseconds = transaction.arrival.getTime()
-  const hex = (n: number): string => Math.trunc(n).toString(16)
   transaction.instance = [
     hex(process.pid), hex(milliseconds / 1000), hex((milliseconds % 1000) * 1000), `${hex(ports.nextInstance())}.0`,
   ].join('.')

@@ -55,16 +55,18 @@ test('DataDecoder ends at CR LF . CR LF only [smuggling], as the bare newline po
   }
 })
 
+const seen = (text: string, bareNewline: BareNewlineAction): boolean => decode('data', [text], { bareNewline }).decoder.bareNewlines
+
 test('DataDecoder reports bare newlines where they are looked for', () => {
-  const seen = (text: string, bareNewline: BareNewlineAction): boolean => decode('data', [text], { bareNewline }).decoder.bareNewlines
   assert.equal(seen('a\nb\r\n.\r\n', 'accept'), false)
   assert.equal(seen('a\nb\r\n.\r\n', 'normalize'), true)
   assert.equal(seen('a\nb\r\n.\r\n', 'reject'), true)
   assert.equal(seen('a\r\nb\r\n.\r\n', 'reject'), false)
 })
 
+const x = (n: number): string => 'x'.repeat(n)
+
 test('DataDecoder cuts lines longer than line_length_limit into L records', () => {
-  const x = (n: number): string => 'x'.repeat(n)
   const cases: readonly (readonly [string, readonly string[]])[] = [
     [x(2047), [`N ${x(2047)}`]],
     [x(2048), [`L ${x(2048)}`, 'N ']],
@@ -78,7 +80,7 @@ test('DataDecoder cuts lines longer than line_length_limit into L records', () =
   ]
   for (const [line, records] of cases) {
     assert.deepEqual(data(`${line}\r\n.\r\n`), records, `${line.length} characters`)
-    assert.deepEqual(decode('data', [...line, '\r', '\n', '.\r\n']).records, records, `${line.length} characters, one by one`)
+    assert.deepEqual(decode('data', [...line.split(''), '\r', '\n', '.\r\n']).records, records, `${line.length} characters, one by one`)
   }
 })
 

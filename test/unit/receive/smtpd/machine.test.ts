@@ -6,7 +6,7 @@ import { Dialogue, type DialogueOutput } from '#receive/smtpd/dialogue.ts'
 import { captureLog } from '#test/support/log.ts'
 import { testMachine, type TestMachine, type TestMachineOptions } from '#test/support/smtp-session.ts'
 
-type Talk = TestMachine & { readonly dialogue: Dialogue; readonly sent: string[]; readonly sleeps: number[]; say(text: string): Promise<string> }
+type Talk = TestMachine & { readonly dialogue: Dialogue; readonly sent: string[]; readonly sleeps: number[]; readonly say: (text: string) => Promise<string> }
 
 /** A dialogue whose output is kept; each element of `sent` is one write. */
 async function talk(options: TestMachineOptions = {}): Promise<Talk> {
@@ -35,7 +35,7 @@ async function talk(options: TestMachineOptions = {}): Promise<Talk> {
 const ENVELOPE = 'MAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\n'
 
 test('Dialogue answers a group of commands with one write', async () => {
-  using _log = captureLog()
+  using _ = captureLog()
   const { say, sent } = await talk()
   await say('EHLO x\r\n')
   assert.equal(await say(`${ENVELOPE}DATA\r\n`), '250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n')
@@ -43,7 +43,7 @@ test('Dialogue answers a group of commands with one write', async () => {
 })
 
 test('Dialogue needs no promise where every answer is at hand', () => {
-  using _log = captureLog()
+  using _ = captureLog()
   const { machine } = testMachine()
   const sent: string[] = []
   const dialogue = new Dialogue(machine, { send: (text) => void sent.push(text), close: () => undefined, startTls: () => undefined, sleep: () => Promise.resolve() })
@@ -53,7 +53,7 @@ test('Dialogue needs no promise where every answer is at hand', () => {
 })
 
 test('Dialogue sends 250 for a message only when it is durable', async () => {
-  using _log = captureLog()
+  using _ = captureLog()
   const durable = Promise.withResolvers<{ status: number; reason: string }>()
   const { dialogue, sent, accepted } = await talk({ result: () => durable.promise })
   await dialogue.push(Buffer.from('EHLO x\r\n'))
@@ -70,7 +70,7 @@ test('Dialogue sends 250 for a message only when it is durable', async () => {
 })
 
 test('Machine turns the results of cleanup into replies', async () => {
-  using _log = captureLog()
+  using _ = captureLog()
   const cases: readonly (readonly [number, string, string])[] = [
     [2, '', '451 4.3.0 Error: queue file write error'],
     [4, '', '552 5.3.4 Error: message file too big'],
@@ -93,15 +93,19 @@ test('Machine turns the results of cleanup into replies', async () => {
   }
 })
 
+/** A port that throws an error of the system. */
+function failing(code: string): () => never {
+  return () => {
+    throw Object.assign(new Error(code), { code })
+  }
+}
+
 test('Machine answers 4xx when the queue file cannot be made, or its end fails', async () => {
   using log = captureLog()
-  const failing = (code: string, message: string) => (): never => {
-    throw Object.assign(new Error(message), { code })
-  }
-  const full = await talk({ ports: { begin: failing('ENOSPC', 'no space') } })
+  const full = await talk({ ports: { begin: failing('ENOSPC') } })
   await full.say('EHLO x\r\n')
   assert.equal(await full.say(ENVELOPE), '250 2.1.0 Ok\r\n452 4.3.1 Insufficient system storage\r\n')
-  const denied = await talk({ ports: { begin: failing('EACCES', 'denied') } })
+  const denied = await talk({ ports: { begin: failing('EACCES') } })
   await denied.say('EHLO x\r\n')
   assert.equal(await denied.say(ENVELOPE), '250 2.1.0 Ok\r\n451 4.3.0 Error: queue file write error\r\n')
   const broken = await talk({ result: () => Promise.reject(Object.assign(new Error('I/O error'), { code: 'EIO' })) })
@@ -125,7 +129,7 @@ test('Machine refuses mail when there is no room for it', async () => {
 })
 
 test('Machine makes a client with many errors wait for each reply, and sets that back after a message', async () => {
-  using _log = captureLog()
+  using _ = captureLog()
   const { say, sleeps } = await talk({ values: { smtpd_soft_error_limit: '2', smtpd_error_sleep_time: '3s' } })
   await say('EHLO x\r\n')
   await say('FOO\r\n')
@@ -142,7 +146,7 @@ test('Machine makes a client with many errors wait for each reply, and sets that
 })
 
 test('Machine gives a message up when its transaction ends early', async () => {
-  using _log = captureLog()
+  using _ = captureLog()
   for (const end of ['RSET\r\n', 'EHLO y\r\n', 'HELO y\r\n']) {
     const { say, messages } = await talk()
     await say('EHLO x\r\n')
@@ -178,7 +182,7 @@ test('Machine passes on what restrictions have decided about a message', async (
 })
 
 test('Machine asks cleanup for what the parameters leave on', async () => {
-  using _log = captureLog()
+  using _ = captureLog()
   const all = await talk()
   await all.say('EHLO x\r\n')
   await all.say('MAIL FROM:<a@example.net> SMTPUTF8\r\nRCPT TO:<b@example.org>\r\n')
@@ -191,7 +195,7 @@ test('Machine asks cleanup for what the parameters leave on', async () => {
 })
 
 test('Dialogue takes lines and content in any pieces', async () => {
-  using _log = captureLog()
+  using _ = captureLog()
   const { dialogue, sent, messages } = await talk()
   const input = `EHLO x\r\n${ENVELOPE}DATA\r\nSubject: x\r\n\r\n..\r\n.\r\n${ENVELOPE}BDAT 7\r\nab\r\ncd\nBDAT 2 LAST\r\nefQUIT\r\n`
   for (const byte of Buffer.from(input)) await dialogue.push(Buffer.from([byte]))
