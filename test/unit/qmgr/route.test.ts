@@ -64,8 +64,11 @@ test('routeRecipients() gives what cannot be resolved to the error and retry ser
   ])
 })
 
+function refusal(_transport: string, key: string): { status: string; text: string } | undefined {
+  return key === 'dead.example' ? { status: '4.4.1', text: 'down' } : undefined
+}
+
 test('routeRecipients() gives dead destinations and deferred transports to the retry service', async () => {
-  const refusal = (_transport: string, key: string) => (key === 'dead.example' ? { status: '4.4.1', text: 'down' } : undefined)
   assert.deepEqual(await routes(['a@dead.example', 'b@far.example'], {}, tools({ refusal })), [
     'retry:4.4.1 down [4.4.1 down] a@dead.example', 'smtp:far.example [far.example] b@far.example',
   ])
