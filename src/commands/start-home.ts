@@ -2,7 +2,7 @@
  * `npm start`: a whole mail server below one folder, in the foreground, without root.
  *
  * The first start writes the configuration, makes a certificate and one account; later starts keep what is there.
- * POSTHORN_HOME names the folder, default `.posthorn`. Ctrl-C lets what is at work end, then stops.
+ * POSTHORN_HOME names the folder, default `.posthorn` in the working directory. Ctrl-C lets what is at work end, then stops.
  *
  * @module
  */
@@ -28,7 +28,7 @@ const UNPRIVILEGED_USERS = ['postfix', 'nobody']
 const FOLDERS = ['etc', 'spool', 'data', 'mail']
 
 const FILES: Readonly<Record<string, string>> = {
-  aliases: `# Names of this machine (localhost) and where their mail goes, as in aliases(5).\npostmaster: ${ACCOUNT}@${DOMAIN}\nroot: ${ACCOUNT}@${DOMAIN}\n`,
+  aliases: `# Names of this machine (localhost) and where their mail goes, as in aliases(5) but without colons: a texthash table.\npostmaster ${ACCOUNT}@${DOMAIN}\nroot ${ACCOUNT}@${DOMAIN}\n`,
   virtual: `# Addresses that are other addresses, as in virtual(5).\npostmaster@${DOMAIN} ${ACCOUNT}@${DOMAIN}\n`,
   vmailbox: `# Addresses and their Maildirs below mail/, as in virtual(8). A slash at the end makes a Maildir.\n${ACCOUNT}@${DOMAIN} ${ACCOUNT}/\n`,
 }

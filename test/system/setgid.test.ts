@@ -75,6 +75,11 @@ function listedIds(listing: string): string[] {
   return [...listing.matchAll(/^([0-9A-F]{6,})[*!]? /gm)].map(([, id = '']) => id)
 }
 
+function unauthorized({ etc }: MailSystem, name: string, folder: string): string {
+  return `${name}: error: unauthorized configuration directory name: ${folder}\n${name}: fatal: specify `
+    + `"alternate_config_directories = ${folder}" or "multi_instance_directories = ${folder}" in ${etc}/main.cf\n`
+}
+
 test('an ordinary user of a system install', async (t) => {
   const [owner, group, user] = [getpwnam(OWNER), getgrnam(GROUP), getpwnam('nobody')]
   if (!isRoot()) return t.skip('set-gid commands need root to be installed')
@@ -103,13 +108,10 @@ test('an ordinary user of a system install', async (t) => {
   })
 
   await t.test('a configuration that the default one does not name is refused', async () => {
-    const refusal = (name: string, folder: string): string =>
-      `${name}: error: unauthorized configuration directory name: ${folder}\n${name}: fatal: specify `
-      + `"alternate_config_directories = ${folder}" or "multi_instance_directories = ${folder}" in ${system.etc}/main.cf\n`
     for (const [name, status] of [['postdrop', 1], ['postqueue', 69], ['postlog', 1]] as const) {
       const args = name === 'postqueue' ? ['-p'] : []
-      assert.deepEqual(await run(name, ['-c', '/etc', ...args]), { status, stdout: '', stderr: refusal(name, '/etc') })
-      assert.deepEqual(await run(name, args, { env: { MAIL_CONFIG: '/tmp' } }), { status, stdout: '', stderr: refusal(name, '/tmp') })
+      assert.deepEqual(await run(name, ['-c', '/etc', ...args]), { status, stdout: '', stderr: unauthorized(system, name, '/etc') })
+      assert.deepEqual(await run(name, args, { env: { MAIL_CONFIG: '/tmp' } }), { status, stdout: '', stderr: unauthorized(system, name, '/tmp') })
     }
   })
 

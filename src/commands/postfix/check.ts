@@ -50,9 +50,9 @@ function visit(path: string, deep: boolean, onEach: Visit): void {
   for (const name of readdirSync(path)) visit(join(path, name), true, onEach)
 }
 
-function warnOwner(uid: number, words: string): Visit {
+function warnOwner(uids: readonly number[], words: string): Visit {
   return (path, facts) => {
-    if (facts.uid !== uid) log.warning(`${words}: ${path}`)
+    if (!uids.includes(facts.uid)) log.warning(`${words}: ${path}`)
   }
 }
 
@@ -65,8 +65,9 @@ export function warnAboutFiles(config: Config): void {
   const owners = ownersOf(config)
   const queue = config.str('queue_directory')
   const owner = config.str('mail_owner')
-  const byRoot = warnOwner(owners.root, 'not owned by root')
-  const byOwner = warnOwner(owners.mailOwner, `not owned by ${owner}`)
+  // An ordinary user's own instance still uses what root installed.
+  const byRoot = warnOwner([0, owners.root], 'not owned by root')
+  const byOwner = warnOwner([owners.mailOwner], `not owned by ${owner}`)
   for (const check of [byRoot, warnWritable]) for (const name of ['', 'pid']) visit(join(queue, name), false, check)
   const trees = new Set([config.directory, config.str('daemon_directory'), config.str('meta_directory')])
   for (const check of [byRoot, warnWritable]) for (const tree of [...trees].toSorted()) visit(tree, true, check)
