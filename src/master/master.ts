@@ -9,6 +9,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { Config } from '#config/config.ts'
 import { readConfigFile } from '#config/load.ts'
+import { isPending } from '#config/parameters/pending.ts'
 import { MASTER_DEFAULTS, parseMasterCf, type ServiceEntry } from '#config/master-cf.ts'
 import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
@@ -31,7 +32,8 @@ const TIMER_MS_MAX = 2_147_483_647
 /** Reads master.cf, resolves its services, and says which do not run. @throws {ConfigError} @throws {EndpointError} */
 export async function readServices(config: Config): Promise<ServiceSpec[]> {
   const file = join(config.directory, 'master.cf')
-  const defaults = { ...MASTER_DEFAULTS, processLimit: config.int('default_process_limit') }
+  warnPending(config.names(), 'main.cf')
+  const defaults = { ...MASTER_DEFAULTS, chroot: isOldest(config), processLimit: config.int('default_process_limit') }
   const entries = lastEntries(parseMasterCf(readConfigFile(file), file, defaults), (entry) => {
     log.warning(`duplicate master.cf entry for service "${entry.name}" (${entry.type}) -- using the last entry`)
   })
@@ -45,6 +47,16 @@ export async function readServices(config: Config): Promise<ServiceSpec[]> {
   return specs
 }
 
+/** Before level 1, `-` in the chroot column means yes. Source: master(5). */
+function isOldest(config: Config): boolean {
+  return Number.parseInt(config.str('compatibility_level'), 10) < 1
+}
+
+/** What a site sets and this version does not act on is said once, at each start. */
+function warnPending(names: Iterable<string>, where: string): void {
+  for (const name of names) if (isPending(name)) log.warning(`${where}: parameter ${name} has no effect in this version of Posthorn`)
+}
+
 async function specOf(entry: ServiceEntry, config: Config, file: string): Promise<ServiceSpec | undefined> {
   const program = findProgram(entry.command, config.str('daemon_directory'))
   if (program.kind === 'library') return undefined
@@ -52,6 +64,7 @@ async function specOf(entry: ServiceEntry, config: Config, file: string): Promis
     log.error(`${file}: line ${entry.line}: cannot run service ${entry.name}/${entry.type}: command ${entry.command}: ${program.reason}`)
     return undefined
   }
+  warnPending(entry.overrides.keys(), `master.cf: ${entry.name}/${entry.type}`)
   return serviceSpec(entry, config, program, await endpointsOf(entry, config))
 }
 

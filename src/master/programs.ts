@@ -1,8 +1,9 @@
 /**
  * Which program a command word of master.cf stands for.
  *
- * `cleanup` and `rewrite` have entries in every master.cf, and their `-o` count,
- * but no process: they are libraries of the programs that use them.
+ * Some entries of every master.cf need no process: `cleanup` and `rewrite` are libraries of the programs that use
+ * them (their `-o` count), and so are the tables of `proxymap`, the TLS sessions of `tlsmgr` and the kept connections
+ * of `scache`.
  *
  * @module
  */
@@ -40,16 +41,13 @@ const FOLDERS: Readonly<Record<string, string>> = {
   dnsblog: 'support/dnsblog',
   flush: 'support/flush',
   postlogd: 'support/postlogd',
-  proxymap: 'support/proxymap',
-  scache: 'support/scache',
   showq: 'support/showq',
   spawn: 'support/spawn',
-  tlsmgr: 'support/tlsmgr',
   tlsproxy: 'support/tlsproxy',
   verify: 'support/verify',
 }
 
-const LIBRARIES: ReadonlySet<string> = new Set(['cleanup', 'trivial-rewrite'])
+const LIBRARIES: ReadonlySet<string> = new Set(['cleanup', 'trivial-rewrite', 'proxymap', 'tlsmgr', 'scache'])
 
 /** A folder with programs for tests; its files count before all others. */
 const TEST_FOLDER_VARIABLE = 'POSTHORN_TEST_PROGRAMS'

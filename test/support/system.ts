@@ -218,7 +218,7 @@ export async function createSystem(options: SystemOptions = {}): Promise<MailSys
     myorigin: 'example.org', mydestination: 'localhost', inet_interfaces: '127.0.0.1', inet_protocols: 'ipv4', mynetworks: '127.0.0.0/8',
     alias_maps: '', alias_database: '', virtual_mailbox_domains: 'example.org', virtual_mailbox_base: '@HOME@/mail',
     virtual_mailbox_maps: 'regexp:@HOME@/etc/vmailbox', virtual_minimum_uid: '1', virtual_uid_maps: `static:${uid}`, virtual_gid_maps: `static:${gid}`,
-    smtpd_peername_lookup: 'no', posthorn_dns_servers: '127.0.0.1:9', in_flow_delay: '0', ...options.main,
+    smtpd_peername_lookup: 'no', posthorn_dns_servers: '127.0.0.1:9', ...options.main,
   }
   fs.mkdirSync(join(home, 'etc'))
   const files: Record<string, string> = {

@@ -11,6 +11,7 @@
  */
 import { ExpressionError } from '#config/expression.ts'
 import { namesIn } from '#config/expand.ts'
+import { isPending } from '#config/parameters/pending.ts'
 import { PARAMETERS } from '#config/parameters/table.ts'
 import type { Parameter } from '#config/parameter.ts'
 import { splitAtChars } from '#util/split.ts'
@@ -18,7 +19,7 @@ import { checkFile, databasesIn, hasFile, settingNames } from './databases.ts'
 import { settingsOf, type Service } from './service.ts'
 
 /** Classes that `-C` selects. */
-export type NameClass = 'builtin' | 'service' | 'user' | 'extension'
+export type NameClass = 'builtin' | 'service' | 'user' | 'extension' | 'pending'
 
 /**
  * A name that counts; `initial` is its default, which a name that an administrator made up has not. A name without
@@ -60,7 +61,8 @@ const COMMAND_PROGRAMS: readonly string[] = ['pipe', 'spawn']
 export function namesOfServices(services: readonly Service[]): Map<string, KnownName> {
   const names = new Map<string, KnownName>()
   for (const [name, parameter] of Object.entries<Parameter>(PARAMETERS)) {
-    names.set(name, { classes: [parameter.class], initial: parameter.initial, raw: parameter.kind === 'raw' })
+    const classes: NameClass[] = isPending(name) ? [parameter.class, 'pending'] : [parameter.class]
+    names.set(name, { classes, initial: parameter.initial, raw: parameter.kind === 'raw' })
   }
   for (const { fields } of services) {
     const [service = '', program = ''] = [fields[0], fields[7]]

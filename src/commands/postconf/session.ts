@@ -82,7 +82,7 @@ export class Session {
 
   /** Names shown without being asked for: parameters of ours only where main.cf sets them. */
   shownNames(): string[] {
-    const isShown = (name: string) => this.names.get(name)?.classes.some((one) => one !== 'extension') === true
+    const isShown = (name: string) => this.names.get(name)?.classes.some((one) => one !== 'extension' && one !== 'pending') === true
     return this.sortedNames().filter((name) => this.main.has(name) || isShown(name))
   }
 

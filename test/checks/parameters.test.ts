@@ -1,0 +1,33 @@
+/** No parameter is ignored in silence: each is used by the sources, or listed as pending, or mere information. */
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { INFORMATION, isPending } from '#config/parameters/pending.ts'
+import { PARAMETERS } from '#config/parameters/table.ts'
+
+/** Names that the sources put together: prefix or suffix of a family, and the words they contain. */
+const COMPOSED: readonly RegExp[] = [
+  /^smtpd_(?:client|data|helo|sender)_restrictions$/, /^unverified_(?:sender|recipient)_/, /^(?:local)_destination_/, /^lmtp_|^smtp_/,
+]
+
+function wordsOfSources(): Set<string> {
+  const words = new Set<string>()
+  for (const file of globSync('src/**/*.ts').filter((path) => !path.includes('config/parameters/'))) {
+    const code = readFileSync(file, 'utf8').replaceAll(/\/\*[^]*?\*\//g, '').replaceAll(/^\s*\/\/.*$/gm, '')
+    for (const [word] of code.matchAll(/\w+/g)) words.add(word)
+  }
+  return words
+}
+
+/** A family's name counts as used when its second half stands in the sources. */
+function isUsed(name: string, words: ReadonlySet<string>): boolean {
+  if (words.has(name)) return true
+  if (!COMPOSED.some((pattern) => pattern.test(name))) return false
+  return !/^(?:smtp|lmtp)_/.test(name) || words.has(name.replace(/^[sl]mtp_/, '')) || words.has(name.replace(/^lmtp_/, 'smtp_')) || words.has(name.slice(4))
+}
+
+test('every parameter is used, pending or information, and only one of these', () => {
+  const words = wordsOfSources()
+  const silent = Object.keys(PARAMETERS).filter((name) => !isUsed(name, words) && !isPending(name) && !INFORMATION.has(name))
+  assert.deepEqual(silent, [], 'read nowhere: use them, or list them in src/config/parameters/pending.ts')
+})
