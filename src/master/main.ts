@@ -12,6 +12,7 @@
  * Privileges:    root, to bind ports and start workers that need it; reads nothing from the network. An ordinary user
  *                who is the mail_owner runs the same program with high ports.
  * Diagnostics:   fatal before anything is started; afterwards warnings about workers, and errors of a reload.
+ * Standards:     master(5), master(8) of Postfix.
  *
  * @module
  */

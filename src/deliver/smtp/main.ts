@@ -1,5 +1,5 @@
 /**
- * smtp and lmtp: delivers mail to other mail servers.
+ * smtp: delivers mail to other mail servers; also lmtp.
  *
  * One program: under the name `lmtp` it speaks LMTP and reads the lmtp_* parameters. Each
  * request of the queue manager is one message with some of its recipients; many are
