@@ -38,7 +38,9 @@ const error = (reason: string): ProxyHeader => ({ kind: 'error', reason })
 /** Reads a header at the start of `bytes`. */
 export function parseProxyHeader(bytes: Buffer): ProxyHeader {
   const known = Math.min(bytes.length, SIGNATURE.length)
-  if (SIGNATURE.subarray(0, known).equals(bytes.subarray(0, known))) return known < SIGNATURE.length ? { kind: 'more' } : version2(bytes)
+  if (SIGNATURE.subarray(0, known).equals(bytes.subarray(0, known))) {
+    return known < SIGNATURE.length ? { kind: 'more' } : version2(bytes)
+  }
   const start = Math.min(bytes.length, SIGNATURE_V1.length)
   if (SIGNATURE_V1.subarray(0, start).equals(bytes.subarray(0, start))) return version1(bytes)
   return error('unrecognized protocol header')
@@ -57,7 +59,9 @@ function version1(bytes: Buffer): ProxyHeader {
   const [from, to] = [portOf(clientPort), portOf(serverPort)]
   if (from === undefined) return error('bad or missing client port')
   if (to === undefined) return error('bad or missing server port')
-  return { kind: 'proxied', length: lf + 1, addresses: { clientAddress, serverAddress, clientPort: from, serverPort: to } }
+  return {
+    kind: 'proxied', length: lf + 1, addresses: { clientAddress, serverAddress, clientPort: from, serverPort: to },
+  }
 }
 
 function portOf(text: string | undefined): number | undefined {

@@ -28,6 +28,8 @@ export function openSaslServer(config: Config): SaslServer | undefined {
     case 'posthorn':
       return localSasl(new PasswordFile(config.str('smtpd_sasl_password_file')), config.str('smtpd_sasl_local_domain'))
     default:
-      throw new ConfigError('SASL per-process initialization failed', [`unsupported SASL server implementation: ${type}`])
+      throw new ConfigError(
+        'SASL per-process initialization failed', [`unsupported SASL server implementation: ${type}`],
+      )
   }
 }

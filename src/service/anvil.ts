@@ -34,7 +34,9 @@ export type AnvilReply = { readonly counts: readonly AnvilCount[] }
 
 export function isAnvilRequest(message: unknown): message is AnvilRequest {
   if (!isRecord(message) || !Array.isArray(message['items'])) return false
-  return message['items'].every((item: unknown) => isRecord(item) && typeof item['client'] === 'string' && isEvent(item['event']))
+  return message['items'].every(
+    (item: unknown) => isRecord(item) && typeof item['client'] === 'string' && isEvent(item['event']),
+  )
 }
 
 function isEvent(value: unknown): value is AnvilEvent {
@@ -82,7 +84,9 @@ export class AnvilClient {
     const waiting = this.#waiting
     this.#waiting = []
     try {
-      const { counts } = await this.#client.request({ items: waiting.map(({ item }) => item) }, AbortSignal.timeout(TIMEOUT_MS))
+      const { counts } = await this.#client.request(
+        { items: waiting.map(({ item }) => item) }, AbortSignal.timeout(TIMEOUT_MS),
+      )
       waiting.forEach(({ resolve }, i) => resolve(counts[i] ?? UNCOUNTED))
     } catch (error) {
       this.#warn(error)

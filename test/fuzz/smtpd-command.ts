@@ -20,7 +20,12 @@ const CONFIGURATIONS: readonly Readonly<Record<string, string>>[] = [
   {},
   { smtpd_forbid_bare_newline: 'reject', smtpd_forbid_unauth_pipelining: 'no', message_size_limit: '200' },
   { smtpd_forbid_unauth_pipelining: 'no', strict_rfc821_envelopes: 'yes', smtputf8_enable: 'no', soft_bounce: 'yes' },
-  { smtpd_forbid_unauth_pipelining: 'no', smtpd_helo_required: 'yes', smtpd_recipient_limit: '2', smtpd_hard_error_limit: '100' },
+  {
+    smtpd_forbid_unauth_pipelining: 'no',
+    smtpd_helo_required: 'yes',
+    smtpd_recipient_limit: '2',
+    smtpd_hard_error_limit: '100',
+  },
 ]
 
 /** One session: the first byte chooses the configuration and who the client is. */
@@ -29,7 +34,9 @@ export async function target(bytes: Uint8Array): Promise<void> {
   const trusted = (first & 4) !== 0
   const { machine, accepted, messages } = testMachine({
     values: { ...CONFIGURATIONS[first & 3], smtpd_tls_security_level: 'may', smtpd_error_sleep_time: '0' },
-    ports: { log: QUIET, clientListed: (list) => trusted && (list === 'xclient' || list === 'xforward' || list === 'verp') },
+    ports: {
+      log: QUIET, clientListed: (list) => trusted && (list === 'xclient' || list === 'xforward' || list === 'verp'),
+    },
   })
   let text = ''
   const dialogue = new Dialogue(machine, {

@@ -9,7 +9,9 @@ type Decoded = { readonly records: Buffer; readonly stop: number; readonly done:
 
 function decode(mode: 'data' | 'bdat', bareNewline: BareNewlineAction, pieces: readonly Uint8Array[]): Decoded {
   const out: Uint8Array[] = []
-  const decoder = new DataDecoder(mode, { lineBytesMax: 64, messageBytesMax: 4096, bareNewline }, (records) => out.push(records))
+  const decoder = new DataDecoder(
+    mode, { lineBytesMax: 64, messageBytesMax: 4096, bareNewline }, (records) => out.push(records),
+  )
   let stop = 0
   for (const piece of pieces) if (!decoder.done) stop += decoder.push(piece)
   if (mode === 'bdat') decoder.finish()
@@ -24,7 +26,9 @@ export function target(bytes: Uint8Array): void {
   const content = bytes.subarray(1)
   const cut = content.length === 0 ? 0 : (first * 7) % content.length
   const whole = decode(mode, policy, [content])
-  const pieces = decode(mode, policy, [content.subarray(0, cut), content.subarray(cut, cut + 1), content.subarray(cut + 1)])
+  const pieces = decode(
+    mode, policy, [content.subarray(0, cut), content.subarray(cut, cut + 1), content.subarray(cut + 1)],
+  )
   assert.deepEqual(pieces, whole)
   let size = 0
   for (const { type, data } of readRecords(whole.records)) {

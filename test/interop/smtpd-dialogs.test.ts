@@ -44,7 +44,9 @@ test('real Postfix says in each smtpd dialog what we expect of ours', async (t) 
   await using dovecot = await startDovecot()
   const places = { certificate: join(folder, 'cert.pem'), auth: dovecot.path }
   const entries = dialogs.map((dialog) => entry(portOf(dialog), placed(dialog, places)))
-  await using real = await startRealPostfix({ main: DIALOG_VALUES, master: [...MAIL_SERVICES, ...DELIVERY, ...entries] })
+  await using real = await startRealPostfix(
+    { main: DIALOG_VALUES, master: [...MAIL_SERVICES, ...DELIVERY, ...entries] },
+  )
   for (const dialog of dialogs) {
     await t.test(dialog.name, async () => {
       const before = logLines(real).length

@@ -22,15 +22,32 @@ const VALUES = {
 
 /** Client lines; each reply is skipped. */
 const CASES: Readonly<Record<string, readonly string[]>> = {
-  plain: ['HELO x', 'MAIL FROM:<a@example.net>', 'RCPT TO:<b@example.org>', 'DATA', 'Subject: x\\r\\n\\r\\nbody\\r\\n.'],
-  'two recipients': ['EHLO x', 'MAIL FROM:<>', 'RCPT TO:<b@example.org>', 'RCPT TO:<"c d"@example.org>', 'DATA', 'Subject: x\\r\\n\\r\\nbody\\r\\n.'],
+  plain: [
+    'HELO x', 'MAIL FROM:<a@example.net>', 'RCPT TO:<b@example.org>', 'DATA', 'Subject: x\\r\\n\\r\\nbody\\r\\n.',
+  ],
+  'two recipients': [
+    'EHLO x',
+    'MAIL FROM:<>',
+    'RCPT TO:<b@example.org>',
+    'RCPT TO:<"c d"@example.org>',
+    'DATA',
+    'Subject: x\\r\\n\\r\\nbody\\r\\n.',
+  ],
   'all options': [
     'EHLO x', 'MAIL FROM:<a@example.net> SIZE=100 BODY=8BITMIME RET=HDRS ENVID=e+20f AUTH=u@v XVERP=-=',
     'RCPT TO:<b@example.org> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;o+40p', 'RCPT TO:<c@example.org> NOTIFY=NEVER', 'DATA', 'Subject: x\\r\\n\\r\\nbody\\r\\n.',
   ],
-  utf8: ['EHLO x', 'MAIL FROM:<\\xc3\\xa9@example.net> SMTPUTF8', 'RCPT TO:<\\xc3\\xa8@example.org>', 'DATA', 'Subject: \\xc3\\xa9\\r\\n\\r\\nbody\\r\\n.'],
+  utf8: [
+    'EHLO x',
+    'MAIL FROM:<\\xc3\\xa9@example.net> SMTPUTF8',
+    'RCPT TO:<\\xc3\\xa8@example.org>',
+    'DATA',
+    'Subject: \\xc3\\xa9\\r\\n\\r\\nbody\\r\\n.',
+  ],
   'no helo': ['MAIL FROM:<a@example.net>', 'RCPT TO:<b@example.org>', 'DATA', 'body\\r\\n.'],
-  chunks: ['EHLO x', 'MAIL FROM:<a@example.net>', 'RCPT TO:<b@example.org>', 'BDAT 18 LAST\\r\\nSubject: x\\r\\n\\r\\nbody'],
+  chunks: [
+    'EHLO x', 'MAIL FROM:<a@example.net>', 'RCPT TO:<b@example.org>', 'BDAT 18 LAST\\r\\nSubject: x\\r\\n\\r\\nbody',
+  ],
   xforward: [
     'EHLO x', 'XFORWARD NAME=spike.example ADDR=198.51.100.7 PORT=99 PROTO=ESMTP HELO=h IDENT=ABC SOURCE=REMOTE',
     'MAIL FROM:<a@example.net>', 'RCPT TO:<b@example.org>', 'DATA', 'Subject: x\\r\\n\\r\\nbody\\r\\n.',
@@ -43,11 +60,25 @@ const CASES: Readonly<Record<string, readonly string[]>> = {
     'EHLO x', 'XCLIENT NAME=client.example ADDR=198.51.100.7 PORT=99 LOGIN=bob DESTADDR=198.51.100.1 DESTPORT=587', 'EHLO y',
     'MAIL FROM:<a@example.net>', 'RCPT TO:<b@example.org>', 'DATA', 'Subject: x\\r\\n\\r\\nbody\\r\\n.',
   ],
-  'action prepend': ['EHLO x', 'MAIL FROM:<a@example.net>', 'RCPT TO:<p@example.org>', 'DATA', 'Subject: x\\r\\n\\r\\nbody\\r\\n.'],
-  'action filter': ['EHLO x', 'MAIL FROM:<a@example.net>', 'RCPT TO:<f@example.org>', 'DATA', 'Subject: x\\r\\n\\r\\nbody\\r\\n.'],
-  'action redirect': ['EHLO x', 'MAIL FROM:<a@example.net>', 'RCPT TO:<r@example.org>', 'DATA', 'Subject: x\\r\\n\\r\\nbody\\r\\n.'],
-  'action bcc': ['EHLO x', 'MAIL FROM:<a@example.net>', 'RCPT TO:<c@example.org>', 'DATA', 'Subject: x\\r\\n\\r\\nbody\\r\\n.'],
-  'odd content': ['EHLO x', 'MAIL FROM:<a@example.net>', 'RCPT TO:<b@example.org>', 'DATA', 'From a b\\r\\nSubject: x\\r\\n\\r\\n..\\r\\n{5000*x}\\r\\n.'],
+  'action prepend': [
+    'EHLO x', 'MAIL FROM:<a@example.net>', 'RCPT TO:<p@example.org>', 'DATA', 'Subject: x\\r\\n\\r\\nbody\\r\\n.',
+  ],
+  'action filter': [
+    'EHLO x', 'MAIL FROM:<a@example.net>', 'RCPT TO:<f@example.org>', 'DATA', 'Subject: x\\r\\n\\r\\nbody\\r\\n.',
+  ],
+  'action redirect': [
+    'EHLO x', 'MAIL FROM:<a@example.net>', 'RCPT TO:<r@example.org>', 'DATA', 'Subject: x\\r\\n\\r\\nbody\\r\\n.',
+  ],
+  'action bcc': [
+    'EHLO x', 'MAIL FROM:<a@example.net>', 'RCPT TO:<c@example.org>', 'DATA', 'Subject: x\\r\\n\\r\\nbody\\r\\n.',
+  ],
+  'odd content': [
+    'EHLO x',
+    'MAIL FROM:<a@example.net>',
+    'RCPT TO:<b@example.org>',
+    'DATA',
+    'From a b\\r\\nSubject: x\\r\\n\\r\\n..\\r\\n{5000*x}\\r\\n.',
+  ],
 }
 
 function dialogText(lines: readonly string[]): string {
@@ -56,7 +87,9 @@ function dialogText(lines: readonly string[]): string {
 
 /** The real smtpd sends the NOTIFY of a BCC recipient behind it, where it has no effect; ours sends it before. */
 function withoutHiddenNotify(lines: readonly string[]): string[] {
-  return lines.filter((line, i) => !(line === 'A notify_flags=1' && lines[i + 1] === 'A dsn_orig_rcpt=rfc822;y@example.org'))
+  return lines.filter(
+    (line, i) => !(line === 'A notify_flags=1' && lines[i + 1] === 'A dsn_orig_rcpt=rfc822;y@example.org'),
+  )
 }
 
 /** The one message that is on hold; it is removed. */
@@ -65,7 +98,9 @@ function takeHeld(queue: string): string[] {
   assert.ok(id !== undefined && more.length === 0, `one message on hold in ${queue}`)
   const bytes = readFileSync(join(queue, 'hold', id))
   rmSync(join(queue, 'hold', id))
-  return comparableRecords(bytes, id).map((line) => line.replace(/((?:log_)?client_port|server_port)=(?!99$|587$)\d+/, '$1=PORT'))
+  return comparableRecords(bytes, id).map(
+    (line) => line.replace(/((?:log_)?client_port|server_port)=(?!99$|587$)\d+/, '$1=PORT'),
+  )
 }
 
 test('smtpd puts the same records into the queue as the real one', async (t) => {

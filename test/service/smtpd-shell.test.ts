@@ -59,7 +59,9 @@ async function secure(socket: Socket, options: { servername?: string; key?: stri
 
 test('smtpd presents the certificate of the name that a client asks for', async () => {
   using _ = captureLog()
-  await using smtpd = await startSmtpd({ values: { ...TLS, tls_server_sni_maps: `inline:{ { other.example.org = ${join(folder, 'other.pem')} } }` } })
+  await using smtpd = await startSmtpd(
+    { values: { ...TLS, tls_server_sni_maps: `inline:{ { other.example.org = ${join(folder, 'other.pem')} } }` } },
+  )
   for (const [servername, subject] of [['other.example.org', 'other.example.org'], ['mail.example.org', 'mail.example.org']] as const) {
     const plain = await dial(smtpd)
     await say(plain, 'STARTTLS\r\n', '220')
@@ -73,7 +75,13 @@ test('smtpd presents the certificate of the name that a client asks for', async 
 test('smtpd logs TLS sessions from smtpd_tls_loglevel 1 on, and knows client certificates', async () => {
   using log = captureLog()
   {
-    const values = { ...TLS, smtpd_tls_loglevel: '1', smtpd_tls_ask_ccert: 'yes', smtpd_tls_received_header: 'yes', smtpd_tls_CAfile: join(folder, 'other.pem') }
+    const values = {
+      ...TLS,
+      smtpd_tls_loglevel: '1',
+      smtpd_tls_ask_ccert: 'yes',
+      smtpd_tls_received_header: 'yes',
+      smtpd_tls_CAfile: join(folder, 'other.pem'),
+    }
     await using smtpd = await startSmtpd({ values })
     for (const client of [{}, { key: own.key, cert: own.certificate }, { key: other.key, cert: other.certificate }]) {
       const plain = await dial(smtpd)
@@ -93,7 +101,9 @@ test('smtpd takes nothing that came in the clear behind STARTTLS [CVE-2011-0411]
   const plain = await dial(smtpd)
   assert.match(await say(plain, 'EHLO x\r\n', '250'), /STARTTLS/)
   // EHLO has just been answered: STARTTLS and what follows arrive in one segment.
-  assert.equal(await say(plain, 'STARTTLS\r\nMAIL FROM:<evil@example.net>\r\nRSET\r\n', '220'), '220 2.0.0 Ready to start TLS\r\n')
+  assert.equal(
+    await say(plain, 'STARTTLS\r\nMAIL FROM:<evil@example.net>\r\nRSET\r\n', '220'), '220 2.0.0 Ready to start TLS\r\n',
+  )
   const socket = await secure(plain)
   assert.equal(await say(socket, 'RCPT TO:<b@example.org>\r\n', '503'), '503 5.5.1 Error: need MAIL command\r\n')
   socket.destroy()
@@ -155,12 +165,18 @@ test('smtpd logs users of the password file in, and nobody else', async () => {
   }
   await using smtpd = await startSmtpd({ values })
   const attempts = [
-    ['\0bob\0secret', '235'], ['\0bob@example.org\0secret', '235'], ['bob\0bob\0secret', '235'], ['eve\0bob\0secret', '535'],
+    ['\0bob\0secret', '235'], ['\0bob@example.org\0secret', '235'], ['bob\0bob\0secret', '235'], [
+      'eve\0bob\0secret', '535',
+    ],
     ['\0bob\0wrong', '535'], ['\0eve\0secret', '535'], ['bob\0secret', '535'], ['\0\0', '535'], ['', '535'],
   ] as const
   for (const [text, code] of attempts) {
     const socket = await dial(smtpd)
-    assert.match(await say(socket, `AUTH PLAIN ${text === '' ? '=' : base64(text)}\r\n`, code), new RegExp(`^${code} `), JSON.stringify(text))
+    assert.match(
+      await say(socket, `AUTH PLAIN ${text === '' ? '=' : base64(text)}\r\n`, code),
+      new RegExp(`^${code} `),
+      JSON.stringify(text),
+    )
     const relay = code === '235' ? '250' : '554'
     await say(socket, 'MAIL FROM:<a@example.net>\r\n', '250')
     assert.match(await say(socket, 'RCPT TO:<x@elsewhere.example>\r\n', relay), new RegExp(`^${relay} `))
@@ -178,7 +194,10 @@ test('smtpd answers all commands of a client that has closed its side', async ()
     socket.end('MAIL FROM:<a@example.net>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n')
     assert.match(await receive(socket, () => false), /^250 2\.1\.0 Ok\r\n250 2\.1\.5 Ok\r\n354 [^\n]*\n$/)
   }
-  assert.ok(log.texts().some((text) => /: lost connection after DATA \(0 bytes\) from localhost/.test(text)), log.texts().join('\n'))
+  assert.ok(
+    log.texts().some((text) => /: lost connection after DATA \(0 bytes\) from localhost/.test(text)),
+    log.texts().join('\n'),
+  )
 })
 
 test('smtpd stops reading a client that does not read its replies', async () => {
@@ -200,14 +219,22 @@ test('smtpd refuses clients that come too often, and counts rates, with anvil', 
   using log = captureLog()
   {
     await using anvil = await startWorker(setupAnvil, { type: 'unix' })
-    const values = { smtpd_client_connection_count_limit: '2', smtpd_client_message_rate_limit: '1', smtpd_client_event_limit_exceptions: '' }
+    const values = {
+      smtpd_client_connection_count_limit: '2',
+      smtpd_client_message_rate_limit: '1',
+      smtpd_client_event_limit_exceptions: '',
+    }
     await using smtpd = await startSmtpd({ values, anvilPath: anvil.path })
     const first = await dial(smtpd)
     const second = await dial(smtpd)
     const third = connect(smtpd.port, '127.0.0.1')
-    assert.equal(await receive(third, () => false), '421 4.7.0 mail.example.org Error: too many connections from 127.0.0.1\r\n')
+    assert.equal(
+      await receive(third, () => false), '421 4.7.0 mail.example.org Error: too many connections from 127.0.0.1\r\n',
+    )
     assert.match(await say(first, 'MAIL FROM:<a@example.net>\r\n', '250'), /^250/)
-    assert.equal(await say(second, 'MAIL FROM:<a@example.net>\r\n', '450'), '450 4.7.1 Error: too much mail from 127.0.0.1\r\n')
+    assert.equal(
+      await say(second, 'MAIL FROM:<a@example.net>\r\n', '450'), '450 4.7.1 Error: too much mail from 127.0.0.1\r\n',
+    )
     for (const socket of [first, second, third]) socket.destroy()
   }
   assert.ok(log.texts().includes('warning: Connection concurrency limit exceeded: 3 from localhost[127.0.0.1] for service smtp'))

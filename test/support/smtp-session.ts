@@ -76,7 +76,9 @@ export type TestMachineOptions = {
 export function testMachine({ values = {}, ports = {}, result }: TestMachineOptions = {}): TestMachine {
   const messages: MemoryMessage[] = []
   const accepted: string[] = []
-  const settings = smtpdSettings(configFrom({ compatibility_level: '3.11', myhostname: 'mail.example.org', ...values }), 'smtp')
+  const settings = smtpdSettings(
+    configFrom({ compatibility_level: '3.11', myhostname: 'mail.example.org', ...values }), 'smtp',
+  )
   const all: SessionPorts = {
     log,
     access: {
@@ -104,7 +106,9 @@ export function testMachine({ values = {}, ports = {}, result }: TestMachineOpti
     nextInstance: () => 7,
     ...ports,
   }
-  const peers = namelessPeers({ clientAddress: '192.0.2.7', clientPort: 1234, serverAddress: '192.0.2.1', serverPort: 25 })
+  const peers = namelessPeers(
+    { clientAddress: '192.0.2.7', clientPort: 1234, serverAddress: '192.0.2.1', serverPort: 25 },
+  )
   const session = new Session(settings, all, { ...peers, accessState: { reset: () => undefined } })
   return { machine: new Machine(session), messages, accepted }
 }

@@ -142,7 +142,9 @@ class LineReader {
     const before = this.#held
     await promise
     clearTimeout(timer)
-    if (this.#held === before && !this.#ended) throw new Error(`nothing came for ${PATIENCE_MS} ms after ${JSON.stringify(before)}`)
+    if (this.#held === before && !this.#ended) {
+      throw new Error(`nothing came for ${PATIENCE_MS} ms after ${JSON.stringify(before)}`)
+    }
   }
 }
 
@@ -186,7 +188,9 @@ export async function playDialog(dialog: Dialog, port: number): Promise<Transcri
 function secure(socket: Socket, servername: string): Promise<Socket> {
   socket.removeAllListeners('data')
   return new Promise((resolve, reject) => {
-    const secured = connectTls({ socket, rejectUnauthorized: false, ...(servername !== '' && { servername }) }, () => resolve(secured))
+    const secured = connectTls(
+      { socket, rejectUnauthorized: false, ...(servername !== '' && { servername }) }, () => resolve(secured),
+    )
     secured.once('error', reject)
   })
 }
@@ -198,5 +202,7 @@ function withoutId(text: string): string {
 
 /** Log lines of smtpd, without process and queue ids. */
 export function comparableLog(lines: readonly string[]): string[] {
-  return lines.map((line) => line.replaceAll(/\b[0-9A-F]{10,}(?=: )/g, 'QID').replace(/(\[127\.0\.0\.1\]):\d+/g, '$1:PORT'))
+  return lines.map(
+    (line) => line.replaceAll(/\b[0-9A-F]{10,}(?=: )/g, 'QID').replace(/(\[127\.0\.0\.1\]):\d+/g, '$1:PORT'),
+  )
 }

@@ -15,7 +15,9 @@
  *
  * @module
  */
-import { chownSync, closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
+import {
+  chownSync, closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync,
+} from 'node:fs'
 import { fatal, parseOrUsage, runCommand } from '#commands/getopt.ts'
 import { processConsole, type Console } from '#commands/console.ts'
 import type { Config } from '#config/config.ts'
@@ -51,7 +53,9 @@ export async function main(argv: readonly string[], tools: PasswdTools = REAL_TO
     return 0
   }
   if (user === undefined || more.length > 0 || (has('d') && has('t'))) fatal(PROGRAM, USAGE)
-  if (!isUserName(user)) fatal(PROGRAM, `"${user}" cannot be a user: no colon, blank or control character, no # at the start`)
+  if (!isUserName(user)) {
+    fatal(PROGRAM, `"${user}" cannot be a user: no colon, blank or control character, no # at the start`)
+  }
   if (has('t')) return test(path, user, tools)
   if (has('d')) return remove(config, path, user)
   const hash = await newHash(value('m') ?? 'argon2', tools)

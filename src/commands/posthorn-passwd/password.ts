@@ -12,7 +12,9 @@ export async function readPassword(prompts: readonly string[]): Promise<string> 
   const answers: string[] = []
   for (const prompt of prompts) answers.push(await ask(prompt))
   const [password = ''] = answers
-  if (answers.some((answer) => answer !== password)) throw new Error('Cannot set the password as the two are not the same')
+  if (answers.some((answer) => answer !== password)) {
+    throw new Error('Cannot set the password as the two are not the same')
+  }
   return password
 }
 

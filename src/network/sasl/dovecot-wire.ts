@@ -45,14 +45,18 @@ function unescapeField(field: string): string {
   return field.replaceAll(/\u0001(.)/gs, (_all, c: string) => ESCAPED.get(c) ?? c)
 }
 
-const ESCAPED: ReadonlyMap<string, string> = new Map([['0', '\0'], ['1', '\u0001'], ['t', '\t'], ['r', '\r'], ['n', '\n']])
+const ESCAPED: ReadonlyMap<string, string> = new Map(
+  [['0', '\0'], ['1', '\u0001'], ['t', '\t'], ['r', '\r'], ['n', '\n']],
+)
 
 /** Reads OK, FAIL and CONT; undefined for other lines. */
 export function parseReply(line: string): DovecotReply | undefined {
   const [command, id, ...rest] = splitFields(line)
   const number = Number(id)
   if (!Number.isInteger(number) || number < 1) return undefined
-  const value = (name: string): string | undefined => rest.find((field) => field.startsWith(`${name}=`))?.slice(name.length + 1)
+  const value = (name: string): string | undefined => rest.find((field) => field.startsWith(`${name}=`))?.slice(
+    name.length + 1,
+  )
   const username = value('user')
   const known = username === undefined ? {} : { username }
   switch (command) {
@@ -60,7 +64,9 @@ export function parseReply(line: string): DovecotReply | undefined {
       return { id: number, step: { kind: 'challenge', data: rest[0] ?? '' } }
     case 'OK':
       // A login without a name is nothing that permissions could be tied to.
-      if (username === undefined || username === '') return { id: number, step: { kind: 'temporary', reason: 'Authentication backend error' } }
+      if (username === undefined || username === '') {
+        return { id: number, step: { kind: 'temporary', reason: 'Authentication backend error' } }
+      }
       return { id: number, step: { kind: 'done', username } }
     case 'FAIL':
       // Also with `temp`: Postfix knows no difference here, and clients of both get the same reply.

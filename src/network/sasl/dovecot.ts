@@ -13,7 +13,9 @@ import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
 import { asciiUpper } from '#util/ascii.ts'
 import type { MaybePromise } from '#util/maybe.ts'
-import { isBase64, mechanismAllowed, parseReply, splitFields, type DovecotReply, type Mechanism } from './dovecot-wire.ts'
+import {
+  isBase64, mechanismAllowed, parseReply, splitFields, type DovecotReply, type Mechanism,
+} from './dovecot-wire.ts'
 import type { SaslExchange, SaslPeer, SaslServer, SaslStep } from './server.ts'
 
 /** How long connecting, the greeting and each reply may take. */
@@ -51,7 +53,9 @@ class AuthConnection {
   ask(id: number, line: string): Promise<SaslStep> {
     this.#socket.ref()
     return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#settle(id, { kind: 'temporary', reason: 'Connection lost to authentication server' }), TIMEOUT_MS)
+      const timer = setTimeout(
+        () => this.#settle(id, { kind: 'temporary', reason: 'Connection lost to authentication server' }), TIMEOUT_MS,
+      )
       this.#waiting.set(id, (step) => {
         clearTimeout(timer)
         resolve(step)
@@ -132,7 +136,9 @@ class DovecotServer implements SaslServer {
         socket.destroy()
         resolve(undefined)
       }
-      const timer = setTimeout(() => fail(`Connect to Dovecot auth socket '${path}' failed: Connection timed out`), TIMEOUT_MS)
+      const timer = setTimeout(
+        () => fail(`Connect to Dovecot auth socket '${path}' failed: Connection timed out`), TIMEOUT_MS,
+      )
       socket.on('error', (error) => {
         if (this.#connection === undefined) fail(`Connect to Dovecot auth socket '${path}' failed: ${errnoText(error)}`)
       })
@@ -172,7 +178,9 @@ class Greeting {
     const [command, first = '', ...rest] = splitFields(line)
     if (command === 'VERSION' && first !== '1') return `Protocol version mismatch (${first} vs. 1)`
     if (command === 'MECH') this.mechanisms.push({ name: asciiUpper(first), properties: new Set(rest) })
-    if (command === 'SPID' && this.mechanisms.length === 0) return 'SPID was received before any mechanism: wrong auth socket'
+    if (command === 'SPID' && this.mechanisms.length === 0) {
+      return 'SPID was received before any mechanism: wrong auth socket'
+    }
     if (command === 'DONE') this.complete = true
     return undefined
   }
@@ -222,7 +230,9 @@ class DovecotExchange implements SaslExchange {
     if (offered === undefined || !mechanismAllowed(offered, options)) {
       return { kind: 'failed', reason: `Invalid authentication mechanism: '${mechanism}'` }
     }
-    if (initial !== undefined && !isBase64(initial)) return { kind: 'failed', reason: 'Invalid base64 data in initial response' }
+    if (initial !== undefined && !isBase64(initial)) {
+      return { kind: 'failed', reason: 'Invalid base64 data in initial response' }
+    }
     this.#connection = connection
     this.#id = connection.newId()
     return connection.ask(this.#id, this.#request(mechanism, initial))

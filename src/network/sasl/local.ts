@@ -20,7 +20,9 @@ const USERNAME_PROMPT = Buffer.from('Username:').toString('base64')
 const PASSWORD_PROMPT = Buffer.from('Password:').toString('base64')
 
 /** smtpd_sasl_security_options that leave no mechanism of ours: they all send the password. */
-const PLAINTEXT_EXCLUDED: ReadonlySet<string> = new Set(['noplaintext', 'noactive', 'nodictionary', 'forward_secrecy', 'mutual_auth'])
+const PLAINTEXT_EXCLUDED: ReadonlySet<string> = new Set(
+  ['noplaintext', 'noactive', 'nodictionary', 'forward_secrecy', 'mutual_auth'],
+)
 
 class LocalServer implements SaslServer {
   readonly #file: PasswordFile
@@ -98,9 +100,13 @@ class PlainExchange implements SaslExchange {
     const bytes = decodeBase64(response)
     if (bytes === undefined) return BAD_BASE64
     const [authorization = '', user = '', password, ...rest] = bytes.toString().split('\0')
-    if (password === undefined || rest.length > 0 || user === '') return { kind: 'failed', reason: 'Malformed PLAIN response' }
+    if (password === undefined || rest.length > 0 || user === '') {
+      return { kind: 'failed', reason: 'Malformed PLAIN response' }
+    }
     // To act for another user is nothing we know: the identity may only repeat the login.
-    if (authorization !== '' && authorization !== user) return { kind: 'failed', reason: 'authorization failure', username: user }
+    if (authorization !== '' && authorization !== user) {
+      return { kind: 'failed', reason: 'authorization failure', username: user }
+    }
     return this.#check(user, password)
   }
 

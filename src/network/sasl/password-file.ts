@@ -40,10 +40,14 @@ export class PasswordFile {
     try {
       const { mtimeMs, size, ino } = statSync(this.path)
       const version = `${ino} ${mtimeMs} ${size}`
-      if (version !== this.#version) this.#users = { kind: 'users', hashes: parseUsers(readFileSync(this.path, 'utf8')) }
+      if (version !== this.#version) {
+        this.#users = { kind: 'users', hashes: parseUsers(readFileSync(this.path, 'utf8')) }
+      }
       this.#version = version
     } catch (error) {
-      if (this.#users.kind === 'error') this.#users = { kind: 'error', reason: `open password file ${this.path}: ${errnoText(error)}` }
+      if (this.#users.kind === 'error') {
+        this.#users = { kind: 'error', reason: `open password file ${this.path}: ${errnoText(error)}` }
+      }
     }
     return this.#users
   }

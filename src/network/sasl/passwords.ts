@@ -45,7 +45,9 @@ export async function verifyPassword(password: string, hash: string): Promise<bo
 async function verifyArgon2(password: string, match: RegExpExecArray): Promise<boolean> {
   const [, kind = '', memory, passes, parallelism, salt = '', tag = ''] = match
   const expected = Buffer.from(tag, 'base64')
-  const work = { memory: Number(memory), passes: Number(passes), parallelism: Number(parallelism), tagLength: expected.length }
+  const work = {
+    memory: Number(memory), passes: Number(passes), parallelism: Number(parallelism), tagLength: expected.length,
+  }
   const tooMuch = Object.entries(ARGON2_MAX).some(([name, max]) => Reflect.get(work, name) > max)
   if (tooMuch || !isArgon2Kind(kind)) return false
   const made = await argon2Async(kind, { ...work, message: password, nonce: Buffer.from(salt, 'base64') })
@@ -63,9 +65,13 @@ function sameText(a: string, b: string): boolean {
 
 /** A new `$6$` hash. @throws {Error} When the C library cannot make it. */
 export function sha512Hash(password: string): string {
-  const salt = randomBytes(SHA512_SALT_CHARACTERS).toString('base64').replaceAll('+', '.').slice(0, SHA512_SALT_CHARACTERS)
+  const salt = randomBytes(SHA512_SALT_CHARACTERS).toString('base64').replaceAll('+', '.').slice(
+    0, SHA512_SALT_CHARACTERS,
+  )
   const hash = crypt(password, `$6$${salt}$`)
-  if (hash === undefined || !hash.startsWith('$6$')) throw new Error('Cannot make a $6$ hash as crypt(3) does not know it')
+  if (hash === undefined || !hash.startsWith('$6$')) {
+    throw new Error('Cannot make a $6$ hash as crypt(3) does not know it')
+  }
   return hash
 }
 

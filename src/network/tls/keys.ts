@@ -59,11 +59,8 @@ export function splitChains(pem: string, source: string): Keys {
 
 /** Certificates of authorities: a file, and all files of a folder. Empty when neither is named. */
 export function authorities(file: string, folder: string): string[] {
-  const files = [
-    ...(file === '' ? [] : [file]),
-    ...(folder === '' ? [] : readdirSync(folder).filter((name) => /\.(?:\d+|pem|crt)$/.test(name)).map((name) => join(folder, name))),
-  ]
-  return files.map(readPem)
+  const inFolder = folder === '' ? [] : readdirSync(folder).filter((name) => /\.(?:\d+|pem|crt)$/.test(name))
+  return [...(file === '' ? [] : [file]), ...inFolder.map((name) => join(folder, name))].map(readPem)
 }
 
 /** `key` and `cert` for node:tls, one entry for each key. */

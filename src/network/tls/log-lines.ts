@@ -12,12 +12,14 @@ export type LogLine = { readonly level: 'info' | 'warning'; readonly text: strin
 export type PeerTrust = 'Anonymous' | 'Untrusted' | 'Trusted'
 
 /** `Anonymous TLS connection established from client[addr]: TLSv1.3 with cipher … (256/256 bits)`. */
-export function establishedLine(trust: PeerTrust, client: string, serverName: string | undefined, tls: TlsSummary): string {
+export function establishedLine(
+  trust: PeerTrust, client: string, serverName: string | undefined, tls: TlsSummary,
+): string {
   const to = serverName === undefined || serverName === '' ? '' : ` to ${serverName}`
   const exchange = tls.exchange === '' ? '' : ` ${tls.exchange}`
   const signature = tls.clientSignature === '' ? '' : ` ${tls.clientSignature}`
-  const bits = `(${tls.usedBits}/${tls.algorithmBits} bits)`
-  return `${trust} TLS connection established from ${client}${to}: ${tls.protocol} with cipher ${tls.cipher} ${bits}${exchange}${signature}`
+  const cipher = `${tls.protocol} with cipher ${tls.cipher} (${tls.usedBits}/${tls.algorithmBits} bits)`
+  return `${trust} TLS connection established from ${client}${to}: ${cipher}${exchange}${signature}`
 }
 
 /** What a failed handshake is worth: the reason, and OpenSSL's own words where it has some. */

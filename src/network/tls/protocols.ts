@@ -32,14 +32,18 @@ export function versionRange(parameter: string, text: string): VersionRange {
   for (const word of splitAtChars(text, ':, \t\r\n')) {
     const [, sign = '', name = ''] = /^(>=|<=|!)?(.*)$/.exec(word) ?? []
     const old = GONE.has(asciiLower(name))
-    const index = VERSIONS.findIndex((version) => asciiLower(version) === asciiLower(name) || name === hexVersion(version))
+    const index = VERSIONS.findIndex(
+      (version) => asciiLower(version) === asciiLower(name) || name === hexVersion(version),
+    )
     if (index < 0 && !old) bad()
     if (sign === '>=') low = Math.max(low, old ? 0 : index)
     else if (sign === '<=') high = Math.min(high, index)
     else if (sign === '!') excluded.add(index)
     else included.add(index)
   }
-  const allowed = VERSIONS.filter((_version, i) => i >= low && i <= high && !excluded.has(i) && (included.size === 0 || included.has(i)))
+  const allowed = VERSIONS.filter(
+    (_version, i) => i >= low && i <= high && !excluded.has(i) && (included.size === 0 || included.has(i)),
+  )
   return { minVersion: allowed[0] ?? bad(), maxVersion: allowed.at(-1) ?? bad() }
 }
 

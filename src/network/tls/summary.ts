@@ -34,7 +34,12 @@ export function tlsSummary(socket: TLSSocket): TlsSummary {
   const cipher = socket.getCipher()?.name ?? 'unknown'
   const { used, algorithm } = cipherBits(cipher)
   return {
-    protocol: socket.getProtocol() ?? 'unknown', cipher, usedBits: used, algorithmBits: algorithm, exchange: '', clientSignature: '',
+    protocol: socket.getProtocol() ?? 'unknown',
+    cipher,
+    usedBits: used,
+    algorithmBits: algorithm,
+    exchange: '',
+    clientSignature: '',
   }
 }
 

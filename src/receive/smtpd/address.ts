@@ -22,7 +22,7 @@ export type AddressRules = {
 }
 
 /** A plain address in brackets: nothing that has to be parsed. */
-const PLAIN_REGEXP = /^<([A-Za-z0-9!#$&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)>$/
+const PLAIN_REGEXP = /^<([\w#$&'*+/=?^`{|}~-]+(?:\.[\w#$&'*+/=?^`{|}~-]+)*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)>$/
 
 /** The address in internal form; `undefined`, with a line in the log, when it is none. */
 export function* extractAddress(session: Session, text: string, rules: AddressRules): Work<string | undefined> {
@@ -32,16 +32,20 @@ export function* extractAddress(session: Session, text: string, rules: AddressRu
     ? rules.allowEmpty
     : yield* wait(session.ports.access.isPossibleAddress(sender, address, rules.smtputf8)))
   if (possible) return address
-  session.ports.log.warning(`Illegal address syntax from ${session.clientLabel} in ${session.where} command: ${printable(text)}`)
+  session.ports.log.warning(
+    `Illegal address syntax from ${session.clientLabel} in ${session.where} command: ${printable(text)}`,
+  )
   return undefined
 }
 
 /** The one address of `text`, empty for `<>`; `undefined` when there are several, or other words in strict mode. */
 export function addressOf(text: string, strict: boolean): string | undefined {
   const plain = PLAIN_REGEXP.exec(text)
-  if (plain?.[1] !== undefined && !plain[1].includes('%') && !plain[1].includes('!')) return plain[1]
+  if (plain?.[1] !== undefined) return plain[1]
   const { nodes, addresses } = parseAddressList(text)
-  const others = nodes.some((node) => node.kind !== 'address' && !(node.kind === 'operator' && '<>'.includes(node.text)))
+  const others = nodes.some(
+    (node) => node.kind !== 'address' && !(node.kind === 'operator' && '<>'.includes(node.text)),
+  )
   if (addresses.length > 1 || (strict && (others || !text.startsWith('<')))) return undefined
   const [only] = addresses
   if (only === undefined) return ''

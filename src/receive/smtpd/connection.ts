@@ -9,6 +9,7 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
+import type { SMTPServer } from 'smtp-server'
 import type { SMTPStream } from 'smtp-server/lib/smtp-stream.js'
 import { handshakeProblems } from '#network/tls/log-lines.ts'
 import { isPromise, type MaybePromise } from '#util/maybe.ts'
@@ -17,8 +18,8 @@ import { Dialogue } from './dialogue.ts'
 import { endSession } from './ending.ts'
 import { Machine } from './machine.ts'
 import { SocketInput } from './socket-input.ts'
-import type { SmtpServer } from './server.ts'
 import type { Session } from './session.ts'
+import type { Settings } from './settings.ts'
 import { establishedText, tlsStateOf } from './tls-state.ts'
 
 /** The name the client asked for by SNI. */
@@ -29,11 +30,26 @@ function serverNameOf({ servername }: TLSSocket & { readonly servername?: string
 /** How long an early talker has to show up: two turns of the event loop, in which input is read. */
 const TURNS_BEFORE_GREETING = 2
 
+/** A session that may begin, or only be told why not. */
+export type Admission = { readonly session: Session; readonly refusal: string | undefined }
+
+/** Who has the connections: one server for each set of parameters. */
+export type ConnectionOwner = SMTPServer & {
+  readonly settings: Settings
+  readonly tlsLogLevel: number
+  /** Finds out who the client is, and whether it may have a session; undefined when that cannot be told. */
+  admit(socket: Socket): Promise<Admission | undefined>
+  /** The session is over. */
+  release(session: Session): void
+  /** A broken assumption within one session: it is to end, the others go on. */
+  fail(connection: { abort(): void }, error: unknown): void
+}
+
 let lastId = 0
 
 /** One client. */
 export class Connection extends SMTPConnection {
-  readonly #owner: SmtpServer
+  readonly #owner: ConnectionOwner
   readonly #outerListeners: readonly ((...args: unknown[]) => void)[]
   readonly #ended = Promise.withResolvers<void>()
   readonly #socketClosed = Promise.withResolvers<void>()
@@ -44,11 +60,13 @@ export class Connection extends SMTPConnection {
   #finished = false
   #contentBytes: number | undefined
 
-  constructor(server: SmtpServer, socket: Socket) {
+  constructor(server: ConnectionOwner, socket: Socket) {
     // The package would make a random id; nobody sees this one.
     super(server, socket, { id: String(++lastId) })
     this.#owner = server
-    this.#outerListeners = socket.listeners('close').map((listener) => (...args) => void Reflect.apply(listener, socket, args))
+    this.#outerListeners = socket.listeners('close').map(
+      (listener) => (...args) => void Reflect.apply(listener, socket, args),
+    )
     this.#deadline = new Deadline(server.settings, () => this._onTimeout())
     // Clients may close their side and still read what we answer.
     socket.allowHalfOpen = true
@@ -162,7 +180,8 @@ export class Connection extends SMTPConnection {
 
   override _onError(error: Error): void {
     if (this._upgrading && this.#session !== undefined && this.#handshake !== undefined) {
-      for (const { level, text } of handshakeProblems(error, this.#session.clientLabel)) this.#session.ports.log[level](text)
+      const { clientLabel, ports } = this.#session
+      for (const { level, text } of handshakeProblems(error, clientLabel)) ports.log[level](text)
       // The package reports an error by two events.
       this.#handshake = undefined
     }
@@ -223,7 +242,9 @@ export class Connection extends SMTPConnection {
     this.#handshake = undefined
     if (!(socket instanceof TLSSocket)) return
     session.tls = tlsStateOf(socket, session.settings)
-    if (this.#owner.tlsLogLevel >= 1) session.ports.log.info(establishedText(session.tls, session.clientLabel, serverNameOf(socket)))
+    if (this.#owner.tlsLogLevel >= 1) {
+      session.ports.log.info(establishedText(session.tls, session.clientLabel, serverNameOf(socket)))
+    }
   }
 
   #continue(work: MaybePromise<void>): void {

@@ -6,8 +6,8 @@
 
 /** Names in the order of the log line. */
 export const COUNTED_COMMANDS = [
-  'helo', 'ehlo', 'xclient', 'xforward', 'starttls', 'auth', 'mail', 'rcpt', 'data', 'bdat', 'rset', 'noop', 'vrfy', 'etrn',
-  'quit', 'help', 'unknown',
+  'helo', 'ehlo', 'xclient', 'xforward', 'starttls', 'auth', 'mail', 'rcpt', 'data', 'bdat', 'rset', 'noop', 'vrfy',
+  'etrn', 'quit', 'help', 'unknown',
 ] as const
 
 export type CountedCommand = (typeof COUNTED_COMMANDS)[number]

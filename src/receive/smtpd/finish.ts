@@ -19,7 +19,9 @@ import { wait, type Work } from './work.ts'
 export function* finishMessage(session: Session): Work<Outcome> {
   session.where = 'END-OF-MESSAGE'
   const { message } = session
-  const outcome = message === undefined ? refuse('451 4.3.0 Error: queue file write error') : yield* conclude(session, message)
+  const outcome = message === undefined
+    ? refuse('451 4.3.0 Error: queue file write error')
+    : yield* conclude(session, message)
   if (outcome.ok) {
     session.errorCount = 0
     session.junkCommands = 0
@@ -44,7 +46,9 @@ function* conclude(session: Session, message: Message): Work<Outcome> {
   }
   if (!session.standAlone) {
     const facts = session.facts('END-OF-MESSAGE')
-    const refusal = applyResult(session, yield* wait(session.ports.access.check('end_of_data', facts, session.accessState)))
+    const refusal = applyResult(
+      session, yield* wait(session.ports.access.check('end_of_data', facts, session.accessState)),
+    )
     if (refusal !== undefined) {
       message.cancel()
       return refusal
@@ -103,7 +107,9 @@ function failure({ status, reason }: MessageResult): Outcome {
   if ((status & STATUS.bad) !== 0) return refuse(`451 4.3.0 Error: internal error ${status}`)
   if ((status & STATUS.size) !== 0) return refuse('552 5.3.4 Error: message file too big')
   if ((status & STATUS.hops) !== 0) return refuse('554 5.4.0 Error: too many hops')
-  if ((status & STATUS.content) !== 0) return refuse(`550 ${withStatus('5.7.1', reason, 'Error: message content rejected')}`)
+  if ((status & STATUS.content) !== 0) {
+    return refuse(`550 ${withStatus('5.7.1', reason, 'Error: message content rejected')}`)
+  }
   if ((status & (STATUS.write | STATUS.proxy)) !== 0) return refuse('451 4.3.0 Error: queue file write error')
   return refuse(`451 4.3.0 Error: internal error ${status}`)
 }

@@ -47,7 +47,9 @@ export type Offer = {
 }
 
 /** Attributes of XCLIENT, in the order in which they are offered. */
-export const XCLIENT_NAMES = ['NAME', 'ADDR', 'PROTO', 'HELO', 'REVERSE_NAME', 'PORT', 'LOGIN', 'DESTADDR', 'DESTPORT'] as const
+export const XCLIENT_NAMES = [
+  'NAME', 'ADDR', 'PROTO', 'HELO', 'REVERSE_NAME', 'PORT', 'LOGIN', 'DESTADDR', 'DESTPORT',
+] as const
 /** Attributes of XFORWARD, in the order in which they are offered. */
 export const XFORWARD_NAMES = ['NAME', 'ADDR', 'PROTO', 'HELO', 'SOURCE', 'PORT', 'IDENT'] as const
 
@@ -72,6 +74,8 @@ export function ehloReply(offer: Offer): string {
     ['chunking', true, 'CHUNKING'],
     ['requiretls', offer.requireTls, 'REQUIRETLS'],
   ]
-  const texts = [offer.hostname, ...lines.filter(([word, offered]) => offered && !offer.discard.has(word)).map(([, , text]) => text)]
+  const texts = [
+    offer.hostname, ...lines.filter(([word, offered]) => offered && !offer.discard.has(word)).map(([, , text]) => text),
+  ]
   return texts.map((text, i) => `250${i < texts.length - 1 ? '-' : ' '}${text}`).join('\r\n')
 }

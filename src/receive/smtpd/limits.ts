@@ -19,7 +19,11 @@ export class ClientLimits {
   readonly #counted = new WeakMap<Session, string>()
 
   /** @param isUnlimited smtpd_client_event_limit_exceptions, and who may use XCLIENT. */
-  constructor(settings: Settings, anvil: AnvilClient, isUnlimited: (client: Client) => boolean | 'error' | Promise<boolean | 'error'>) {
+  constructor(
+    settings: Settings,
+    anvil: AnvilClient,
+    isUnlimited: (client: Client) => boolean | 'error' | Promise<boolean | 'error'>,
+  ) {
     this.#settings = settings
     this.#isUnlimited = isUnlimited
     const { concurrency, connections, messages, recipients, tlsSessions, auths } = settings.rates
@@ -35,12 +39,11 @@ export class ClientLimits {
     this.#counted.set(session, key)
     const { count, rate } = await this.#anvil.tell('connect', key)
     const { concurrency, connections } = this.#settings.rates
-    const title = concurrency > 0 && count > concurrency ? 'concurrency' : connections > 0 && rate > connections ? 'rate' : undefined
-    if (title === undefined) return undefined
-    const value = title === 'concurrency' ? count : rate
-    session.ports.log.warning(
-      `Connection ${title} limit exceeded: ${value} from ${labelOf(client, settings.clientPortLogging)} for service ${settings.serviceName}`,
-    )
+    const tooMany = concurrency > 0 && count > concurrency
+    if (!tooMany && (connections === 0 || rate <= connections)) return undefined
+    const what = tooMany ? `concurrency limit exceeded: ${count}` : `rate limit exceeded: ${rate}`
+    const label = labelOf(client, settings.clientPortLogging)
+    session.ports.log.warning(`Connection ${what} from ${label} for service ${settings.serviceName}`)
     return `421 4.7.0 ${settings.myhostname} Error: too many connections from ${client.address}\r\n`
   }
 

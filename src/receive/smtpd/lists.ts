@@ -43,7 +43,9 @@ function ask(list: MatchList | undefined, value: string, address?: string): Mayb
 
 /** Opens all lists. */
 export function openLists(config: Config): Lists {
-  const open = (name: ParameterName, mode: 'host' | 'string'): MatchList => openMatchList(name, config.str(name), mode, { config })
+  const open = (name: ParameterName, mode: 'host' | 'string'): MatchList => {
+    return openMatchList(name, config.str(name), mode, { config })
+  }
   const clients = new Map(Object.entries(CLIENT_LISTS).map(([list, name]) => [list, open(name, 'host')]))
   const commands = new Map(Object.entries(COMMAND_LISTS).map(([list, name]) => [list, open(name, 'string')]))
   const clientListed: Lists['clientListed'] = (list, client) => ask(clients.get(list), client.name, client.address)
@@ -52,7 +54,7 @@ export function openLists(config: Config): Lists {
     commandListed: (list, word) => ask(commands.get(list), word),
     isUnlimited: (client) => {
       const proxy = clientListed('xclient', client)
-      const exempt = (trusted: boolean): MaybePromise<boolean> => (trusted ? true : clientListed('event_exceptions', client))
+      const exempt = (trusted: boolean): MaybePromise<boolean> => trusted || clientListed('event_exceptions', client)
       return isPromise(proxy) ? proxy.then(exempt) : exempt(proxy)
     },
   }

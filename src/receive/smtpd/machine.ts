@@ -144,7 +144,8 @@ export class Machine {
     const { settings, ports, counters } = session
     const filtered = yield* wait(ports.filterCommand(line))
     if (filtered !== undefined) {
-      ports.log.info(`${session.clientLabel}: replacing command "${printable(line).slice(0, 100)}" with "${printable(filtered).slice(0, 100)}"`)
+      const [before, after] = [line, filtered].map((words) => printable(words).slice(0, LOGGED_COMMAND_CHARACTERS_MAX))
+      ports.log.info(`${session.clientLabel}: replacing command "${before}" with "${after}"`)
     }
     const text = filtered ?? line
     const words = commandTokens(text)
@@ -158,7 +159,9 @@ export class Machine {
     counters.started(command?.counter ?? UNKNOWN_COUNTER)
     if (command === undefined) {
       session.where = 'UNKNOWN'
-      if (isHeaderLine(verb.text) || (yield* wait(ports.commandListed('forbidden', verb.text)))) return this.#noCommand(text)
+      if (isHeaderLine(verb.text) || (yield* wait(ports.commandListed('forbidden', verb.text)))) {
+        return this.#noCommand(text)
+      }
     }
     if (session.accessDenied !== undefined && command?.name !== 'QUIT') return this.#denied(session.accessDenied)
     if (command === undefined) return refuse('500 5.5.2 Error: command not recognized')

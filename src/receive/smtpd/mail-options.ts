@@ -28,7 +28,9 @@ export type MailOptions = {
 /** Largest SIZE that a file can have: 63 bits. */
 const FILE_BYTES_MAX = 2n ** 63n - 1n
 
-/** One option: reads `value` (undefined without `=`) into `read`, or says what to reply; `UNKNOWN` for no such option. */
+/**
+ * One option: reads `value` (undefined without `=`) into `read`, or says what to reply; `UNKNOWN` for no such option.
+ */
 type Reader = (session: Session, read: MailOptions, value: string | undefined) => string | undefined
 
 const UNKNOWN = 'unknown'
@@ -66,7 +68,9 @@ function body(_session: Session, read: MailOptions, value = ''): string | undefi
 function size(_session: Session, read: MailOptions, value: string | undefined): string | undefined {
   if (value === undefined) return UNKNOWN
   if (!isDigits(value)) return '501 5.5.4 Bad message size syntax'
-  if (value.length > 19 || BigInt(value) > FILE_BYTES_MAX) return '552 5.3.4 Message size exceeds file system imposed limit'
+  if (value.length > 19 || BigInt(value) > FILE_BYTES_MAX) {
+    return '552 5.3.4 Message size exceeds file system imposed limit'
+  }
   read.size = Number(value)
   return undefined
 }
@@ -113,7 +117,9 @@ function envelopeId(session: Session, read: MailOptions, value: string | undefin
   if (session.discarded.has('dsn')) return '501 5.7.1 DSN support is disabled'
   const id = decodeXtext(value)
   // RFC 3461 §4.4: printable ASCII once decoded.
-  if (read.envelopeId !== undefined || id === undefined || !/^[ -~]+$/.test(id)) return '501 5.5.4 Bad ENVID parameter syntax'
+  if (read.envelopeId !== undefined || id === undefined || !/^[ -~]+$/.test(id)) {
+    return '501 5.5.4 Bad ENVID parameter syntax'
+  }
   read.envelopeId = id
   return undefined
 }

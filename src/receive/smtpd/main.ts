@@ -6,11 +6,11 @@
  * Reads, writes: new messages in incoming; main.cf, tables, certificates and the password file, most of them before it
  *                gives up its rights. With -S (sendmail -bs) it talks SMTP on standard input and output with the rights
  *                of the caller, and mail goes to postdrop.
- * Privileges:    starts as root to read keys and tables; becomes mail_owner, and changes its root where master.cf says so,
- *                before the first byte of a client is read.
+ * Privileges:    starts as root to read keys and tables; becomes mail_owner, and changes its root where master.cf says
+ *                so, before the first byte of a client is read.
  * Diagnostics:   connect, client=, rejects, disconnect with counters; warnings for clients that break the protocol.
- * Standards:     RFC 5321 (SMTP), 1870 (SIZE), 1985 (ETRN), 2034 and 3463 (status codes), 2920 (PIPELINING), 3030 (CHUNKING),
- *                3207 (STARTTLS), 3461 (DSN), 4954 (AUTH), 6152 (8BITMIME), 6531 (SMTPUTF8), 8689 (REQUIRETLS).
+ * Standards:     RFC 5321 (SMTP), 1870 (SIZE), 1985 (ETRN), 2034 and 3463 (status codes), 2920 (PIPELINING), 3030
+ *                (CHUNKING), 3207 (STARTTLS), 3461 (DSN), 4954 (AUTH), 6152 (8BITMIME), 6531 (SMTPUTF8), 8689 (REQUIRETLS).
  */
 import { openCleanup } from '#cleanup/cleanup.ts'
 import { cleanupConfig } from '#cleanup/service-config.ts'

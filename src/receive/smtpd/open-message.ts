@@ -17,10 +17,15 @@ export function* openMessage(session: Session): Work<Outcome | undefined> {
   if (session.message !== undefined) return undefined
   const { settings, ports, transaction } = session
   if (settings.proxyFilter !== '') return noProxy(session)
-  const flags = overriddenFlags({ filter: true, bcc: true, map: true, milter: true, smtpReply: true }, settings.overrides)
+  const flags = overriddenFlags(
+    { filter: true, bcc: true, map: true, milter: true, smtpReply: true }, settings.overrides,
+  )
   try {
     session.message = yield* wait(ports.begin({
-      ...flags, smtputf8: transaction.smtputf8, autoutf8: !transaction.smtputf8 && settings.autoUtf8, requireTls: transaction.requireTls,
+      ...flags,
+      smtputf8: transaction.smtputf8,
+      autoutf8: !transaction.smtputf8 && settings.autoUtf8,
+      requireTls: transaction.requireTls,
     }))
   } catch (error) {
     return cannotOpen(session, error)
@@ -32,7 +37,9 @@ export function* openMessage(session: Session): Work<Outcome | undefined> {
 
 function cannotOpen(session: Session, error: unknown): Outcome {
   session.ports.log.warning(`mail_queue_enter: create file: ${errnoText(error)}`)
-  if (errnoCode(error) === 'ENOSPC' || errnoCode(error) === 'EDQUOT') return refuse('452 4.3.1 Insufficient system storage')
+  if (errnoCode(error) === 'ENOSPC' || errnoCode(error) === 'EDQUOT') {
+    return refuse('452 4.3.1 Insufficient system storage')
+  }
   return refuse('451 4.3.0 Error: queue file write error')
 }
 

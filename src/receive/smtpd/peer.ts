@@ -30,7 +30,9 @@ export type Addresses = {
 export function socketAddresses(socket: Socket): Addresses | undefined {
   const { remoteAddress, remotePort, localAddress, localPort } = socket
   if (remoteAddress === undefined || localAddress === undefined) return undefined
-  return { clientAddress: remoteAddress, clientPort: remotePort ?? 0, serverAddress: localAddress, serverPort: localPort ?? 0 }
+  return {
+    clientAddress: remoteAddress, clientPort: remotePort ?? 0, serverAddress: localAddress, serverPort: localPort ?? 0,
+  }
 }
 
 /** A local user on standard input. */

@@ -40,7 +40,8 @@ export type TlsState = {
 export type RateEvent = 'message' | 'recipient' | 'auth' | 'tls' | 'tls_so_far'
 
 /** Lists that name clients or commands. */
-export type ClientList = 'xclient' | 'xforward' | 'verp' | 'sasl_exceptions' | 'bare_newline_exclusions' | 'event_exceptions'
+export type ClientList =
+  | 'xclient' | 'xforward' | 'verp' | 'sasl_exceptions' | 'bare_newline_exclusions' | 'event_exceptions'
 export type CommandList = 'noop' | 'forbidden'
 
 /** The result of a message: that of cleanup, or of another place where messages go. */

@@ -22,7 +22,9 @@ class Postdrop {
   #failed = false
 
   constructor(path: string, configDirectory: string) {
-    this.#child = spawn(path, ['-r'], { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, MAIL_CONFIG: configDirectory } })
+    this.#child = spawn(
+      path, ['-r'], { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, MAIL_CONFIG: configDirectory } },
+    )
     this.#child.on('error', () => (this.#failed = true))
     this.#child.stdin.on('error', () => (this.#failed = true))
     this.#lists = readLists(this.#child.stdout)

@@ -19,7 +19,9 @@ function* exceeds(session: Session, event: RateEvent, limit: number, title: stri
 
 /** MAIL: what to answer when there are too many. */
 export function* messageRate(session: Session): Work<Outcome | undefined> {
-  if (!(yield* exceeds(session, 'message', session.settings.rates.messages, 'Message delivery request'))) return undefined
+  if (!(yield* exceeds(session, 'message', session.settings.rates.messages, 'Message delivery request'))) {
+    return undefined
+  }
   return refuse(`450 4.7.1 Error: too much mail from ${session.origin.address}`)
 }
 
@@ -40,7 +42,9 @@ export function* tlsRefused(session: Session, request: string): Work<boolean> {
   const limit = session.settings.rates.tlsSessions
   if (limit === 0 || session.unlimited || session.standAlone) return false
   if ((yield* wait(session.ports.rate('tls_so_far', session.origin))) <= limit) return false
-  session.ports.log.warning(`Refusing ${request} request from ${session.originLabel} for service ${session.settings.serviceName}`)
+  session.ports.log.warning(
+    `Refusing ${request} request from ${session.originLabel} for service ${session.settings.serviceName}`,
+  )
   return true
 }
 

@@ -48,5 +48,7 @@ export function openRejectText(config: Config): RejectText {
     for (const warning of footer.warnings) log.warning(warning)
     return reply
   }
-  return (reply, facts) => whenReady(filtered(reply, facts), (own) => whenReady(footerOf(own), (template) => add(own, template, facts)))
+  return (reply, facts) => whenReady(
+    filtered(reply, facts), (own) => whenReady(footerOf(own), (template) => add(own, template, facts)),
+  )
 }

@@ -11,7 +11,9 @@ import { isPromise, whenReady } from '#util/maybe.ts'
 /** The server with fewer mechanisms; also for a client that asks for one that was not offered. */
 export function withMechanismFilter(config: Config, server: SaslServer | undefined): SaslServer | undefined {
   if (server === undefined) return undefined
-  const list = openMatchList('smtpd_sasl_mechanism_filter', config.str('smtpd_sasl_mechanism_filter'), 'string', { config })
+  const list = openMatchList(
+    'smtpd_sasl_mechanism_filter', config.str('smtpd_sasl_mechanism_filter'), 'string', { config },
+  )
   if (list.empty) return server
   const listed = (name: string): boolean => {
     const result = list.match(name)

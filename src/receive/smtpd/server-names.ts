@@ -45,7 +45,9 @@ export function openServerNames(config: Config, tls: ServerTls | undefined): Ser
     kept.set(value, context)
     return context
   }
-  const use = (result: MapsResult): SecureContext | undefined => (result.kind === 'found' ? contextOf(result.value) : undefined)
+  const use = (result: MapsResult): SecureContext | undefined => {
+    return result.kind === 'found' ? contextOf(result.value) : undefined
+  }
   /** The name, then `.parent.domain` keys. */
   const search = (key: string): MaybePromise<SecureContext | undefined> => whenReady(maps.find(key), (result) => {
     const next = wider(key)

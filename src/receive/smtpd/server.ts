@@ -13,24 +13,23 @@ import type { SecureContext } from 'node:tls'
 import { SMTPServer } from 'smtp-server'
 import { log } from '#system/log.ts'
 import { isPromise } from '#util/maybe.ts'
-import { Connection } from './connection.ts'
+import { Connection, type Admission, type ConnectionOwner } from './connection.ts'
 import { namelessPeers, nameClient, socketAddresses, type Addresses } from './peer.ts'
 import { readProxyHeader } from './proxy-header.ts'
 import type { SmtpdService } from './service.ts'
 import { Session } from './session.ts'
 import type { Settings } from './settings.ts'
 
-/** A session that may begin, or only be told why not. */
-export type Admission = { readonly session: Session; readonly refusal: string | undefined }
-
 /** One configuration's server. */
-export class SmtpServer extends SMTPServer {
+export class SmtpServer extends SMTPServer implements ConnectionOwner {
   readonly settings: Settings
   readonly tlsLogLevel: number
   readonly #service: SmtpdService
 
   constructor(service: SmtpdService) {
-    super({ logger: false, secured: true, requestCert: service.tls?.requestCertificate ?? false, rejectUnauthorized: false })
+    super({
+      logger: false, secured: true, requestCert: service.tls?.requestCertificate ?? false, rejectUnauthorized: false,
+    })
     this.#service = service
     this.settings = service.settings
     this.tlsLogLevel = service.tlsLogLevel
@@ -75,7 +74,7 @@ export class SmtpServer extends SMTPServer {
   }
 
   /** A broken assumption within one session: it ends, the others go on. */
-  fail(connection: Connection, error: unknown): void {
+  fail(connection: { abort(): void }, error: unknown): void {
     log.error(`session failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
     connection.abort()
   }

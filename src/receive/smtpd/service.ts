@@ -19,7 +19,7 @@ import type { AnvilClient } from '#service/anvil.ts'
 import { FlushClient, FLUSH_STATUS } from '#service/flush-client.ts'
 import { notifyQueueManager } from '#service/intake.ts'
 import { log } from '#system/log.ts'
-import { openMaps } from '#tables/maps.ts'
+import { openMaps, type MapsResult } from '#tables/maps.ts'
 import { asciiLower } from '#util/ascii.ts'
 import { whenReady, type MaybePromise } from '#util/maybe.ts'
 import { ClientLimits } from './limits.ts'
@@ -92,9 +92,10 @@ export class SmtpdService {
 
   #makePorts(config: Config, tools: ServiceTools): SessionPorts {
     const { settings } = this
-    const keywords = openMaps('smtpd_discard_ehlo_keyword_address_maps', config.str('smtpd_discard_ehlo_keyword_address_maps'), { config })
+    const keywords = openMaps(
+      'smtpd_discard_ehlo_keyword_address_maps', config.str('smtpd_discard_ehlo_keyword_address_maps'), { config },
+    )
     const commands = openMaps('smtpd_command_filter', config.str('smtpd_command_filter'), { config, fold: false })
-    const found = (result: Awaited<ReturnType<typeof keywords.find>>): string | undefined => (result.kind === 'found' ? result.value : undefined)
     const flush = new FlushClient(config)
     const directory = tools.queueDirectory ?? '.'
     return {
@@ -108,14 +109,18 @@ export class SmtpdService {
       rate: (event, client) => this.limits.rate(event, client),
       clientListed: (list, client) => this.#lists.clientListed(list, client),
       commandListed: (list, word) => this.#lists.commandListed(list, word),
-      filterCommand: (line) => (commands.empty ? undefined : whenReady(commands.find(line), found)),
-      discardedKeywords: (address) => (keywords.empty ? undefined : whenReady(keywords.find(address), found)),
+      filterCommand: (line) => (commands.empty ? undefined : whenReady(commands.find(line), foundValue)),
+      discardedKeywords: (address) => (keywords.empty ? undefined : whenReady(keywords.find(address), foundValue)),
       finishReject: openRejectText(config),
       flush: (domain) => startFlush(flush, domain),
       tlsReady: () => this.tls !== undefined,
       nextInstance: () => lastInstance++,
     }
   }
+}
+
+function foundValue(result: MapsResult): string | undefined {
+  return result.kind === 'found' ? result.value : undefined
 }
 
 /** Whether more than numbers depend on `$stress`: numbers are read for each service anyway. */

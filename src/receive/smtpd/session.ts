@@ -32,7 +32,10 @@ export type Outcome = { readonly ok: boolean; readonly reply: string; readonly n
 /** Carries a command out. */
 export type Handler = (session: Session, words: readonly CommandToken[], line: string) => Work<Outcome> | Outcome
 
-/** What the upstream said of the client before it (XFORWARD); undefined: not said; `unknown` or empty: it does not know. */
+/**
+ * What the upstream said of the client before it (XFORWARD); undefined: not said; `unknown` or empty: it does not
+ * know.
+ */
 export type Forwarded = {
   name?: string
   address?: string
@@ -44,8 +47,14 @@ export type Forwarded = {
   domain?: 'local' | 'remote'
 }
 
-/** Where a session is, in log lines: `CONNECT` before the first command, then the name of a command, `UNKNOWN`, or `END-OF-MESSAGE`. */
+/**
+ * Where a session is, in log lines: `CONNECT` before the first command, then the name of a command, `UNKNOWN`, or
+ * `END-OF-MESSAGE`.
+ */
 export type Place = string
+
+/** Whom a log line is about, when it is not the sender of the transaction. */
+type About = { readonly sender?: string | undefined; readonly recipient?: string | undefined }
 
 /** One client's session. Fields are changed by the commands. */
 export class Session {
@@ -199,7 +208,7 @@ export class Session {
   }
 
   /** A log line about what was refused or done: `QID: action: where from client: text; from=<…> …`. */
-  logAction(action: string, where: string, text: string, about: { sender?: string | undefined; recipient?: string | undefined } = {}): void {
+  logAction(action: string, where: string, text: string, about: About = {}): void {
     const sender = about.sender ?? this.transaction.sender
     const words: string[] = []
     if (sender !== undefined) words.push(`from=<${this.#logAddress(sender)}>`)
@@ -209,7 +218,9 @@ export class Session {
     if (this.saslMethod !== undefined) words.push(`sasl_method=${this.saslMethod}`)
     if (this.saslUsername !== undefined) words.push(`sasl_username=${this.saslUsername}`)
     if (this.transaction.authSender !== undefined) words.push(`sasl_sender=${this.transaction.authSender}`)
-    this.ports.log.info(`${this.queueId ?? 'NOQUEUE'}: ${action}: ${where} from ${this.clientLabel}: ${text}; ${words.join(' ')}`)
+    this.ports.log.info(
+      `${this.queueId ?? 'NOQUEUE'}: ${action}: ${where} from ${this.clientLabel}: ${text}; ${words.join(' ')}`,
+    )
   }
 
   #logAddress(address: string): string {
@@ -221,7 +232,8 @@ export class Session {
     const soft = this.settings.softBounce ? softenReply(reply) : reply
     if (!soft.startsWith('4') && !soft.startsWith('5')) return soft
     const { firstRecipient } = this.transaction
-    return yield* wait(this.ports.finishReject(soft, this.facts('CONNECT', firstRecipient === undefined ? {} : { recipient: firstRecipient })))
+    const facts = this.facts('CONNECT', firstRecipient === undefined ? {} : { recipient: firstRecipient })
+    return yield* wait(this.ports.finishReject(soft, facts))
   }
 }
 

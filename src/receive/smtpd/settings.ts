@@ -23,7 +23,12 @@ export type BareNewlinePolicy = { readonly action: BareNewlineAction; readonly n
 /** What sessions need to know. Times are in seconds, sizes in bytes; 0 means no limit where Postfix has it so. */
 export type Settings = ReturnType<typeof smtpdSettings>
 
-/** Reads everything a session needs. @param serviceName As master.cf has it, for log lines. @throws {ConfigError} At the first bad value. */
+/**
+ * Reads everything a session needs.
+ *
+ * @param serviceName As master.cf has it, for log lines.
+ * @throws {ConfigError} At the first bad value.
+ */
 export function smtpdSettings(config: Config, serviceName: string) {
   return { serviceName, ...general(config), ...protocol(config), ...limits(config), ...tls(config), ...sasl(config) }
 }

@@ -30,8 +30,8 @@ export class SocketInput extends SMTPStream {
       return
     }
     const used = this.#taker.take(chunk)
-    if (isPromise(used)) used.then(() => next(), (error: unknown) => next(error instanceof Error ? error : new Error(String(error))))
-    else next()
+    if (!isPromise(used)) next()
+    else used.then(() => next(), (error: unknown) => next(error instanceof Error ? error : new Error(String(error))))
   }
 
   /** At the end of input; a line without an end is no command. */

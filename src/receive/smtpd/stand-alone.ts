@@ -27,7 +27,9 @@ export async function runStandAlone(): Promise<void> {
   const log = openProgramLog(config, { program: 'smtpd', common, verbose: false })
   setLog(log)
   const ports = standAlonePorts(log, `${config.str('command_directory')}/postdrop`, config.directory)
-  const session = new Session(smtpdSettings(config, 'stdin'), ports, { ...localPeers(), accessState: NO_STATE, standAlone: true })
+  const session = new Session(
+    smtpdSettings(config, 'stdin'), ports, { ...localPeers(), accessState: NO_STATE, standAlone: true },
+  )
   log.info(`connect from ${session.clientLabel}`)
   const closed = Promise.withResolvers<void>()
   const dialogue = new Dialogue(new Machine(session), output(closed.resolve))

@@ -18,9 +18,11 @@ export function* prepareSession(session: Session): Work<void> {
   // After XCLIENT the client is the one that was named: it is no proxy of ours.
   session.xclientAllowed = yield* listed(session, 'xclient', client)
   session.xforwardAllowed = yield* listed(session, 'xforward', client)
-  session.unlimited = (yield* listed(session, 'xclient', origin)) || (yield* listed(session, 'event_exceptions', client))
+  const proxy = yield* listed(session, 'xclient', origin)
+  session.unlimited = proxy || (yield* listed(session, 'event_exceptions', client))
   session.verpAllowed = yield* listed(session, 'verp', client)
-  session.bareNewlinesExcluded = settings.bareNewline.action !== 'accept' && (yield* listed(session, 'bare_newline_exclusions', client))
+  const strict = settings.bareNewline.action !== 'accept'
+  session.bareNewlinesExcluded = strict && (yield* listed(session, 'bare_newline_exclusions', client))
   yield* activateSasl(session)
 }
 

@@ -21,11 +21,13 @@ function certificateText(certificate: PeerCertificate | undefined, asked: boolea
   if (!asked) return '(No client certificate requested)'
   if (certificate === undefined) return '(Client did not present a certificate)'
   const { subject, issuer, trusted } = certificate
-  return `(Client CN "${commentText(subject)}", Issuer "${commentText(issuer)}" (${trusted ? 'verified OK' : 'not verified'}))`
+  const verdict = trusted ? 'verified OK' : 'not verified'
+  return `(Client CN "${commentText(subject)}", Issuer "${commentText(issuer)}" (${verdict}))`
 }
 
 /** The line about a new TLS session. */
-export function establishedText({ received, certificate }: TlsState, client: string, serverName: string | undefined): string {
+export function establishedText(tls: TlsState, client: string, serverName: string | undefined): string {
+  const { received, certificate } = tls
   const trust = certificate === undefined ? 'Anonymous' : certificate.trusted ? 'Trusted' : 'Untrusted'
   return establishedLine(trust, client, serverName, received)
 }

@@ -25,6 +25,12 @@ const NONE: AnvilCount = { count: 0, rate: 0 }
 /** How often entries that nothing is heard of are looked for, in units of time. */
 const SWEEP_UNITS = 2
 
+/** What was the most; `largest` is the number of clients that were known at once. */
+export type Report = {
+  readonly extremes: ReadonlyMap<ExtremeName, Extreme>
+  readonly largest: { readonly size: number; readonly at: number }
+}
+
 /** All clients of all services. */
 export class ClientCounts {
   readonly #unitMs: number
@@ -48,7 +54,9 @@ export class ClientCounts {
     if (event === 'disconnect') return this.#disconnect(client, now)
     if (event === 'tls_so_far') {
       const known = this.#entries.get(client)
-      return known === undefined || this.#isOver(known, now) ? NONE : { count: known.connections, rate: known.rates.tls }
+      return known === undefined || this.#isOver(known, now)
+        ? NONE
+        : { count: known.connections, rate: known.rates.tls }
     }
     const entry = this.#entry(client, now)
     entry.rates[event]++
@@ -59,7 +67,7 @@ export class ClientCounts {
   }
 
   /** The extremes since the last call; they start anew. */
-  report(): { readonly extremes: ReadonlyMap<ExtremeName, Extreme>; readonly largest: { readonly size: number; readonly at: number } } {
+  report(): Report {
     const result = { extremes: new Map(this.#extremes), largest: this.#largest }
     this.#extremes.clear()
     this.#largest = { size: 0, at: 0 }

@@ -5,6 +5,7 @@
  * Reads, writes: nothing; the counts are in memory, and gone with the process.
  * Privileges:    mail_owner; needs nothing of root.
  * Diagnostics:   `statistics: max …` every anvil_status_update_time, and at the end.
+ * Standards:     anvil(8) of Postfix: names, log lines.
  */
 import { isAnvilRequest, type AnvilReply, type AnvilRequest } from '#service/anvil.ts'
 import { serveConversation } from '#service/conversation.ts'
@@ -24,7 +25,8 @@ export const setup: WorkerSetup = ({ config }) => {
   timer.unref()
   process.on('exit', report)
   return {
-    // Its limit of one process is no limit on the workers that ask. Their counts end with it, so it does not end by itself.
+    // Its limit of one process is no limit on the workers that ask. Their counts end with it, so it does not end by
+    // itself.
     counted: false,
     maxIdle: 0,
     connection: (socket) => {

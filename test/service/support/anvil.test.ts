@@ -30,5 +30,7 @@ test('AnvilClient counts nothing, with one warning, when nobody answers', async 
   const client = new AnvilClient('/nonexistent/anvil')
   assert.deepEqual(await client.tell('connect', 'x'), { count: 0, rate: 0 })
   assert.deepEqual(await client.tell('message', 'x'), { count: 0, rate: 0 })
-  assert.deepEqual(log.texts(), ['warning: problem talking to service /nonexistent/anvil: connect to /nonexistent/anvil: No such file or directory'])
+  assert.deepEqual(log.texts(), [
+    'warning: problem talking to service /nonexistent/anvil: connect to /nonexistent/anvil: No such file or directory',
+  ])
 })

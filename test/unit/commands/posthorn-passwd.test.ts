@@ -48,7 +48,9 @@ test('posthorn-passwd lists, tests and removes users', async (t) => {
 
 test('posthorn-passwd refuses what would spoil the file', async (t) => {
   const { run } = command(t)
-  for (const user of ['', 'a:b', 'a b', '#a', 'a\nb']) await assert.rejects(run('-m', 'sha512', user), CommandExit, user)
+  for (const user of ['', 'a:b', 'a b', '#a', 'a\nb']) await assert.rejects(
+    run('-m', 'sha512', user), CommandExit, user,
+  )
   await assert.rejects(run('-m', 'md5', 'bob'), CommandExit)
   await assert.rejects(run(), CommandExit)
   await assert.rejects(command(t, '').run('bob'), CommandExit)

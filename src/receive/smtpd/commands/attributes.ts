@@ -15,7 +15,9 @@ import { printable } from '#util/printable.ts'
 const VALUE_CHARACTERS_MAX = 255
 
 /** A value that the upstream has none for, for good or for now. */
-export type AttributeValue = { readonly kind: 'text'; readonly text: string } | { readonly kind: 'unavailable' | 'tempUnavailable' }
+export type AttributeValue =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'unavailable' | 'tempUnavailable' }
 
 export type Attribute = { readonly name: string; readonly value: AttributeValue; readonly text: string }
 

@@ -87,7 +87,9 @@ function conclude(session: Session, exchange: SaslExchange, step: SaslStep): Out
   }
   exchange.cancel()
   const reason = step.reason === '' ? '(reason unavailable)' : printable(step.reason)
-  const username = step.username === undefined ? '(unavailable)' : printable(step.username).slice(0, LOGGED_CHARACTERS_MAX)
+  const username = step.username === undefined
+    ? '(unavailable)'
+    : printable(step.username).slice(0, LOGGED_CHARACTERS_MAX)
   session.ports.log.warning(
     `${session.clientLabel}: SASL ${method(session)} authentication failed: ${reason}, sasl_username=${username}`,
   )

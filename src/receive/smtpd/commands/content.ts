@@ -37,14 +37,18 @@ function* startData(session: Session): Work<Outcome> {
 
 function* checkData(session: Session, where: 'DATA' | 'BDAT'): Work<Outcome | undefined> {
   if (session.standAlone) return undefined
-  return applyResult(session, yield* wait(session.ports.access.check('data', session.facts(where), session.accessState)))
+  return applyResult(
+    session, yield* wait(session.ports.access.check('data', session.facts(where), session.accessState)),
+  )
 }
 
 function startContent(session: Session, mode: 'data' | 'bdat'): void {
   const { settings, message } = session
   const { lineBytesMax, messageBytesMax } = settings
   const bareNewline = session.bareNewlinesExcluded ? 'accept' : settings.bareNewline.action
-  session.decoder = new DataDecoder(mode, { lineBytesMax, messageBytesMax, bareNewline }, (records) => message?.content(records))
+  session.decoder = new DataDecoder(
+    mode, { lineBytesMax, messageBytesMax, bareNewline }, (records) => message?.content(records),
+  )
   writeReceived(session)
 }
 
@@ -60,9 +64,16 @@ export function bdat(session: Session, words: readonly CommandToken[], line: str
   if (session.discarded.has('chunking')) return refuse('521 5.5.1 Error: command not implemented', 'close')
   const [, count, last] = words
   const size = count !== undefined && isDigits(count.text) ? Number(count.text) : -1
-  if (words.length > 3 || !Number.isSafeInteger(size) || size < 0 || (last !== undefined && !equalsIgnoreCase(last.text, 'LAST'))) {
+  if (
+    words.length > 3
+    || !Number.isSafeInteger(size)
+    || size < 0
+    || (last !== undefined && !equalsIgnoreCase(last.text, 'LAST'))
+  ) {
     transaction.bdat = 'failed'
-    ports.log.warning(`${named(session)}: malformed BDAT command syntax from ${session.clientLabel}: ${printable(line).slice(0, 100)}`)
+    ports.log.warning(
+      `${named(session)}: malformed BDAT command syntax from ${session.clientLabel}: ${printable(line).slice(0, 100)}`,
+    )
     return refuse('521 5.5.4 Syntax: BDAT count [LAST]', 'close')
   }
   session.chunkSize = size
@@ -82,7 +93,9 @@ function startChunk(session: Session): Work<Outcome> | Outcome {
     ports.log.warning(`${named(session)}: null BDAT request from ${session.clientLabel}`)
     return skipChunk(session, refuse('551 5.7.1 Null BDAT request'))
   }
-  if (transaction.bdat === 'failed') return skipChunk(session, refuse(`551 5.0.0 Discarded ${chunkSize} bytes after earlier error`))
+  if (transaction.bdat === 'failed') {
+    return skipChunk(session, refuse(`551 5.0.0 Discarded ${chunkSize} bytes after earlier error`))
+  }
   const missing = withoutRecipients(session)
   if (missing !== undefined) return skipChunk(session, missing)
   return takeChunk(session)

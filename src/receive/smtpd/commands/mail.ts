@@ -42,7 +42,9 @@ function* begin(session: Session, address: CommandToken, options: readonly Comma
     const refusal = mailOption(session, read, text)
     if (refusal !== undefined) return refuse(refusal)
   }
-  const refusal = checkSize(session, sender, read.size ?? 0) ?? checkVerp(sender, read) ?? (yield* restrict(session, sender, read))
+  const refusal = checkSize(session, sender, read.size ?? 0)
+    ?? checkVerp(sender, read)
+    ?? (yield* restrict(session, sender, read))
   if (refusal !== undefined) return refusal
   if (settings.strictSmtputf8 && !smtputf8 && !isAscii(sender)) {
     return refuse('553 5.6.7 Must declare SMTPUTF8 to send unicode address')
@@ -71,7 +73,9 @@ function* restrict(session: Session, sender: string, read: MailOptions): Work<Ou
     if (refusal !== undefined) return refusal
   }
   // Who is really connected decides on headers, also after XCLIENT.
-  const context = yield* wait(ports.access.rewriteContext({ ...facts, client: { ...facts.client, address: session.origin.address } }))
+  const context = yield* wait(
+    ports.access.rewriteContext({ ...facts, client: { ...facts.client, address: session.origin.address } }),
+  )
   if (context.kind === 'reject') return applyResult(session, context)
   session.transaction.context = context.context
   return undefined
@@ -107,7 +111,9 @@ function checkSize(session: Session, sender: string, size: number): Outcome | un
 }
 
 function checkVerp(sender: string, read: MailOptions): Outcome | undefined {
-  return read.verp !== undefined && sender === '' ? refuse('503 5.5.4 Error: XVERP requires non-null sender') : undefined
+  return read.verp !== undefined && sender === ''
+    ? refuse('503 5.5.4 Error: XVERP requires non-null sender')
+    : undefined
 }
 
 /** RFC 1870 §6.1 (2): room for one message of the largest size, and half as much again. */
@@ -120,7 +126,9 @@ function checkSpace(session: Session, sender: string): Outcome | undefined {
   const tight = messageBytesMax > 0 && free / 1.5 <= messageBytesMax
   if (!scarce && !tight) return undefined
   const refusal = logged(session, sender, '452 4.3.1 Insufficient system storage')
-  ports.log.warning(`not enough free space in mail queue: ${free} bytes < ${scarce ? 'minimum free space' : '1.5*message size limit'}`)
+  ports.log.warning(
+    `not enough free space in mail queue: ${free} bytes < ${scarce ? 'minimum free space' : '1.5*message size limit'}`,
+  )
   return refusal
 }
 

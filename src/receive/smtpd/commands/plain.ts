@@ -3,6 +3,7 @@
  *
  * Source: RFC 5321 §4.1.1.5 to §4.1.1.10; RFC 1985 (ETRN).
  */
+import { isValidHostname } from '#network/dns/hostname.ts'
 import { extractAddress } from '#receive/smtpd/address.ts'
 import { applyResult } from '#receive/smtpd/decisions.ts'
 import { recipientRate } from '#receive/smtpd/rates.ts'
@@ -46,15 +47,20 @@ export function vrfy(session: Session, words: readonly CommandToken[]): Work<Out
 function* verify(session: Session, words: readonly CommandToken[]): Work<Outcome> {
   const tooMany = yield* recipientRate(session)
   if (tooMany !== undefined) return tooMany
-  const smtputf8 = session.settings.smtputf8 && words.length > 2 && equalsIgnoreCase(words.at(-1)?.text ?? '', 'SMTPUTF8')
+  const last = words.length > 2 ? words.at(-1)?.text ?? '' : ''
+  const smtputf8 = session.settings.smtputf8 && equalsIgnoreCase(last, 'SMTPUTF8')
   const address = words.slice(1, smtputf8 ? -1 : undefined)
   const text = address.map((word) => word.text).join(' ')
   const broken = address.some((word) => word.broken)
-  const recipient = broken ? undefined : yield* extractAddress(session, text, { allowEmpty: false, strict: false, smtputf8 })
+  const recipient = broken
+    ? undefined
+    : yield* extractAddress(session, text, { allowEmpty: false, strict: false, smtputf8 })
   if (recipient === undefined) return refuse('501 5.1.3 Bad recipient address syntax')
   if (!session.standAlone) {
     const facts = session.facts('VRFY', { recipient, smtputf8: smtputf8 || session.transaction.smtputf8 })
-    const refusal = applyResult(session, yield* wait(session.ports.access.check('recipient', facts, session.accessState)))
+    const refusal = applyResult(
+      session, yield* wait(session.ports.access.check('recipient', facts, session.accessState)),
+    )
     if (refusal !== undefined) return refusal
   }
   // RFC 5321 §7.3: an answer that neither confirms nor denies.
@@ -74,7 +80,7 @@ export function etrn(session: Session, words: readonly CommandToken[]): Work<Out
 function* startFlush(session: Session, domain: string): Work<Outcome> {
   const { ports } = session
   // RFC 5321 §4.1.2: a domain, or an address in brackets.
-  if (!/^(?:[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?)*|\[[^\]]+\])$/.test(domain)) {
+  if (!isValidHostname(domain) && !/^\[[^\]]+\]$/.test(domain)) {
     return refuse('501 Error: invalid parameter syntax')
   }
   if (!session.standAlone) {

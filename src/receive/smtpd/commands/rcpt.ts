@@ -52,7 +52,10 @@ function* addRecipient(session: Session, address: CommandToken, words: readonly 
   return accept('250 2.1.5 Ok')
 }
 
-/** RFC 5321 §4.5.3.1.10: too many recipients is 452, and the ones before stay. The first ones over are not counted as errors. */
+/**
+ * RFC 5321 §4.5.3.1.10: too many recipients is 452, and the ones before stay. The first ones over are not counted as
+ * errors.
+ */
 function overLimit(session: Session): Outcome {
   const reply = '452 4.5.3 Error: too many recipients'
   return session.transaction.recipientOvershoot++ < session.settings.recipientsOvershoot ? accept(reply) : refuse(reply)

@@ -34,7 +34,9 @@ export function* afterHandshake(session: Session): Work<Outcome | undefined> {
   const tooMany = yield* tlsRate(session)
   if (tooMany !== undefined) return tooMany
   const { settings, tls } = session
-  if (!settings.tlsRequireCertificate || settings.tlsLevel !== 'encrypt' || tls?.certificate?.trusted === true) return undefined
+  if (!settings.tlsRequireCertificate || settings.tlsLevel !== 'encrypt' || tls?.certificate?.trusted === true) {
+    return undefined
+  }
   const problem = tls?.certificate === undefined ? 'No client certificate presented' : 'Client certificate not trusted'
   session.ports.log.info(`NOQUEUE: abort: TLS from ${session.clientLabel}: ${problem}`)
   return refuse(`421 4.7.1 ${settings.myhostname} Error: ${problem}`, 'close')

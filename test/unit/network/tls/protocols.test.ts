@@ -19,8 +19,12 @@ test('versionRange() reads bounds, exclusions and lists', () => {
     ['>=0x0303', 'TLSv1.2', 'TLSv1.3'],
     ['', 'TLSv1', 'TLSv1.3'],
   ]
-  for (const [text, minVersion, maxVersion] of cases) assert.deepEqual(versionRange('p', text), { minVersion, maxVersion }, text)
-  for (const text of ['TLSv9', '>=foo', '!TLSv1 !TLSv1.1 !TLSv1.2 !TLSv1.3']) assert.throws(() => versionRange('p', text), ConfigError, text)
+  for (const [text, minVersion, maxVersion] of cases) assert.deepEqual(
+    versionRange('p', text), { minVersion, maxVersion }, text,
+  )
+  for (const text of ['TLSv9', '>=foo', '!TLSv1 !TLSv1.1 !TLSv1.2 !TLSv1.3']) assert.throws(
+    () => versionRange('p', text), ConfigError, text,
+  )
 })
 
 test('cipherList() joins the list of a grade and what is excluded', () => {
@@ -48,8 +52,12 @@ test('splitChains() takes each key with the chain behind it', async () => {
 
 test('handshakeProblems() has the words of Postfix', () => {
   const reset = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' })
-  assert.deepEqual(handshakeProblems(reset, 'C'), [{ level: 'info', text: 'SSL_accept error from C: Connection reset by peer' }])
-  assert.deepEqual(handshakeProblems(new Error('x'), 'C'), [{ level: 'info', text: 'SSL_accept error from C: lost connection' }])
+  assert.deepEqual(
+    handshakeProblems(reset, 'C'), [{ level: 'info', text: 'SSL_accept error from C: Connection reset by peer' }],
+  )
+  assert.deepEqual(
+    handshakeProblems(new Error('x'), 'C'), [{ level: 'info', text: 'SSL_accept error from C: lost connection' }],
+  )
   assert.deepEqual(handshakeProblems(new Error('00:error:0A000102:SSL routines:f:unsupported protocol:x.c:1:\n'), 'C'), [
     { level: 'info', text: 'SSL_accept error from C: -1' },
     { level: 'warning', text: 'TLS library problem: error:0A000102:SSL routines:f:unsupported protocol:x.c:1:' },
@@ -58,5 +66,8 @@ test('handshakeProblems() has the words of Postfix', () => {
 
 test('establishedLine() names the server that was asked for', () => {
   const tls = { protocol: 'TLSv1.3', cipher: 'C', usedBits: 256, algorithmBits: 256, exchange: '', clientSignature: '' }
-  assert.equal(establishedLine('Anonymous', 'a[b]', 'n', tls), 'Anonymous TLS connection established from a[b] to n: TLSv1.3 with cipher C (256/256 bits)')
+  assert.equal(
+    establishedLine('Anonymous', 'a[b]', 'n', tls),
+    'Anonymous TLS connection established from a[b] to n: TLSv1.3 with cipher C (256/256 bits)',
+  )
 })

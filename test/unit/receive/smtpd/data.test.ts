@@ -80,7 +80,11 @@ test('DataDecoder cuts lines longer than line_length_limit into L records', () =
   ]
   for (const [line, records] of cases) {
     assert.deepEqual(data(`${line}\r\n.\r\n`), records, `${line.length} characters`)
-    assert.deepEqual(decode('data', [...line.split(''), '\r', '\n', '.\r\n']).records, records, `${line.length} characters, one by one`)
+    assert.deepEqual(
+      decode('data', [...line.split(''), '\r', '\n', '.\r\n']).records,
+      records,
+      `${line.length} characters, one by one`,
+    )
   }
 })
 
@@ -109,7 +113,9 @@ test('DataDecoder counts two bytes for each record end, as the size limit does',
 })
 
 /** Text made of what matters to the decoder. */
-const wire = fc.array(fc.constantFrom('\r', '\n', '\r\n', '.', '.\r\n', '\r\n.\r\n', ' ', 'a', 'From ', 'xxxxxxx'), { maxLength: 60 })
+const wire = fc.array(
+  fc.constantFrom('\r', '\n', '\r\n', '.', '.\r\n', '\r\n.\r\n', ' ', 'a', 'From ', 'xxxxxxx'), { maxLength: 60 },
+)
   .map((parts) => parts.join(''))
 
 test('DataDecoder gives the same records however the input is cut', () => {

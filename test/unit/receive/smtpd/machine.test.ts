@@ -1,4 +1,7 @@
-/** The session machine, without sockets: see src/receive/smtpd/machine.ts. Replies are shown by the dialogs of test/service. */
+/**
+ * The session machine, without sockets: see src/receive/smtpd/machine.ts. Replies are shown by the dialogs of
+ * test/service.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { AccessResult } from '#access/types.ts'
@@ -38,7 +41,9 @@ test('Dialogue answers a group of commands with one write', async () => {
   using _ = captureLog()
   const { say, sent } = await talk()
   await say('EHLO x\r\n')
-  assert.equal(await say(`${ENVELOPE}DATA\r\n`), '250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n')
+  assert.equal(
+    await say(`${ENVELOPE}DATA\r\n`), '250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n',
+  )
   assert.equal(sent.length, 1)
 })
 
@@ -46,7 +51,12 @@ test('Dialogue needs no promise where every answer is at hand', () => {
   using _ = captureLog()
   const { machine } = testMachine()
   const sent: string[] = []
-  const dialogue = new Dialogue(machine, { send: (text) => void sent.push(text), close: () => undefined, startTls: () => undefined, sleep: () => Promise.resolve() })
+  const dialogue = new Dialogue(machine, {
+    send: (text) => void sent.push(text),
+    close: () => undefined,
+    startTls: () => undefined,
+    sleep: () => Promise.resolve(),
+  })
   assert.equal(dialogue.greet(), undefined)
   assert.equal(dialogue.push(Buffer.from(`EHLO x\r\n`)), undefined)
   assert.equal(dialogue.push(Buffer.from(`${ENVELOPE}DATA\r\nSubject: x\r\n`)), undefined)
@@ -124,8 +134,9 @@ test('Machine refuses mail when there is no room for it', async () => {
     'NOQUEUE: reject: MAIL from unknown[192.0.2.7]: 452 4.3.1 Insufficient system storage; from=<a@example.net> proto=ESMTP helo=<x>',
     'warning: not enough free space in mail queue: 1500 bytes < 1.5*message size limit',
   ])
-  assert.match(await (await talk({ values: { queue_minfree: '2000', message_size_limit: '0' }, ports: { freeBytes: () => 2000 } }))
-    .say('MAIL FROM:<a@example.net>\r\n'), /^452 /)
+  const values = { queue_minfree: '2000', message_size_limit: '0' }
+  const scarce = await talk({ values, ports: { freeBytes: () => 2000 } })
+  assert.match(await scarce.say('MAIL FROM:<a@example.net>\r\n'), /^452 /)
 })
 
 test('Machine makes a client with many errors wait for each reply, and sets that back after a message', async () => {
@@ -162,7 +173,9 @@ test('Machine passes on what restrictions have decided about a message', async (
     kind: 'ok',
     effects: [
       { kind: 'hold' }, { kind: 'filter', destination: 'smtp:x' }, { kind: 'redirect', address: 'r@example.org' },
-      { kind: 'bcc', address: 'c@example.org' }, { kind: 'prepend', header: 'X-Note: yes' }, { kind: 'log', level: 'warning', text: 'look' },
+      { kind: 'bcc', address: 'c@example.org' }, { kind: 'prepend', header: 'X-Note: yes' }, {
+        kind: 'log', level: 'warning', text: 'look',
+      },
     ],
   }
   const ok: AccessResult = { kind: 'ok', effects: [] }
@@ -176,7 +189,10 @@ test('Machine passes on what restrictions have decided about a message', async (
   await say(`${ENVELOPE}DATA\r\n`)
   await say('Subject: x\r\n\r\nx\r\n.\r\n')
   const records = messages[0]?.records ?? []
-  assert.deepEqual(records.slice(records.indexOf('X') + 1), ['L smtp:x', '> r@example.org', 'A notify_flags=1', 'R c@example.org', 'f 4'])
+  assert.deepEqual(
+    records.slice(records.indexOf('X') + 1),
+    ['L smtp:x', '> r@example.org', 'A notify_flags=1', 'R c@example.org', 'f 4'],
+  )
   assert.ok(records.indexOf('N X-Note: yes') < records.findIndex((record) => record.startsWith('N Received: ')))
   assert.ok(log.texts().includes('warning: look'))
 })
@@ -200,6 +216,8 @@ test('Dialogue takes lines and content in any pieces', async () => {
   const input = `EHLO x\r\n${ENVELOPE}DATA\r\nSubject: x\r\n\r\n..\r\n.\r\n${ENVELOPE}BDAT 7\r\nab\r\ncd\nBDAT 2 LAST\r\nefQUIT\r\n`
   for (const byte of Buffer.from(input)) await dialogue.push(Buffer.from([byte]))
   assert.equal(sent.at(-1), '221 2.0.0 Bye\r\n')
-  assert.deepEqual(messages.map(({ records }) => records.filter((record) => /^[NX]/.test(record) && !/Received|^N \t/.test(record))),
+  assert.deepEqual(messages.map(
+    ({ records }) => records.filter((record) => /^[NX]/.test(record) && !/Received|^N \t/.test(record)),
+  ),
     [['N Subject: x', 'N ', 'N .', 'X'], ['N ab', 'N cd', 'N ef', 'X']])
 })

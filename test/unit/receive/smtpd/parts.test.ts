@@ -95,8 +95,13 @@ const RECEIVED: ReceivedFacts = {
 }
 
 test('receivedHeader() tells client, protocol and recipient [RFC 5321 §4.4, RFC 3848]', () => {
-  assert.deepEqual(receivedHeader(RECEIVED), ['Received: from client.example (mx.example [192.0.2.7])', '\tby h (Mail) with ESMTP id ABC', '\tfor <b@c>; DATE'])
-  assert.deepEqual(receivedHeader({ ...RECEIVED, heloName: '', recipient: undefined, queueId: undefined, protocol: 'SMTP' }),
+  assert.deepEqual(
+    receivedHeader(RECEIVED),
+    ['Received: from client.example (mx.example [192.0.2.7])', '\tby h (Mail) with ESMTP id ABC', '\tfor <b@c>; DATE'],
+  )
+  assert.deepEqual(receivedHeader(
+    { ...RECEIVED, heloName: '', recipient: undefined, queueId: undefined, protocol: 'SMTP' },
+  ),
     ['Received: from mx.example (mx.example [192.0.2.7])', '\tby h (Mail) with SMTP;', '\tDATE'])
   const word = (facts: Partial<ReceivedFacts>): string | undefined => / with (\w+)/.exec(receivedHeader({ ...RECEIVED, ...facts })[1] ?? '')?.[1]
   assert.equal(word({ overTls: true }), 'ESMTPS')
@@ -106,7 +111,15 @@ test('receivedHeader() tells client, protocol and recipient [RFC 5321 §4.4, RFC
 })
 
 test('receivedHeader() tells TLS and login where asked to, and nothing of the client where not', () => {
-  const tls = { protocol: 'TLSv1.3', cipher: 'C', usedBits: 256, algorithmBits: 256, exchange: 'key-exchange X', clientSignature: '', certificate: '(none)' }
+  const tls = {
+    protocol: 'TLSv1.3',
+    cipher: 'C',
+    usedBits: 256,
+    algorithmBits: 256,
+    exchange: 'key-exchange X',
+    clientSignature: '',
+    certificate: '(none)',
+  }
   assert.deepEqual(receivedHeader({ ...RECEIVED, tls, authenticated: 'bob (x)' }).slice(1, 5), [
     '\t(using TLSv1.3 with cipher C (256/256 bits)', '\t key-exchange X)', '\t(none)', '\t(Authenticated sender: bob ?x?)',
   ])
@@ -147,7 +160,9 @@ test('InputLines gives lines of any length in any pieces, and says what is wrong
     lines.add(Buffer.from(text))
     const out: string[] = []
     for (let line = lines.line(); line !== undefined; line = lines.line()) {
-      const flags = [line.bare && 'bare', line.tooLong && 'long', line.endless && 'endless'].filter((flag) => flag !== false)
+      const flags = [line.bare && 'bare', line.tooLong && 'long', line.endless && 'endless'].filter(
+        (flag) => flag !== false,
+      )
       out.push([Buffer.from(line.bytes).toString(), ...flags].join(' '))
     }
     return out

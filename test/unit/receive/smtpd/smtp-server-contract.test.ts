@@ -13,7 +13,18 @@ import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js'
 import { SMTPStream } from 'smtp-server/lib/smtp-stream.js'
 import { tcpPort } from '#test/support/ports.ts'
 
-const CONNECTION_METHODS = ['init', 'close', 'send', 'upgrade', '_createParser', '_setListeners', '_armTimeout', '_onTimeout', '_onError', '_onClose'] as const
+const CONNECTION_METHODS = [
+  'init',
+  'close',
+  'send',
+  'upgrade',
+  '_createParser',
+  '_setListeners',
+  '_armTimeout',
+  '_onTimeout',
+  '_onError',
+  '_onClose',
+] as const
 
 /** A connection that only writes down what happens to it. */
 class Recorder extends SMTPConnection {
