@@ -8,10 +8,27 @@
  */
 import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
+import { statSync } from 'node:fs'
+import { extname, join } from 'node:path'
+import type { Config } from '#config/config.ts'
 import { appendRecord, RECORD } from '#queue/record.ts'
 import { attribute, attributeNumber, firstList } from '#service/attributes.ts'
+import { getpwnam } from '#system/users.ts'
 import { ByteWriter } from '#util/byte-writer.ts'
 import type { Message, MessageResult } from './ports.ts'
+
+/** The file of our own postdrop, beside this program, as source or as bundle. */
+const OWN_POSTDROP = join(import.meta.dirname, '../../commands/postdrop', `main${extname(import.meta.filename)}`)
+const SET_GID = 0o2000
+
+/** The command line of postdrop: the installed set-gid one for who needs its rights, else the one of this tree. */
+export function postdropCommand(config: Config): readonly string[] {
+  const installed = join(config.str('command_directory'), 'postdrop')
+  const uid = process.geteuid?.()
+  const entitled = uid === 0 || uid === getpwnam(config.str('mail_owner'))?.uid
+  const mode = statSync(installed, { throwIfNoEntry: false })?.mode ?? 0
+  return !entitled && (mode & SET_GID) !== 0 ? [installed] : [process.execPath, OWN_POSTDROP]
+}
 
 type AttributeList = readonly (readonly [string, string])[]
 
@@ -21,10 +38,9 @@ class Postdrop {
   readonly #lists: AsyncGenerator<AttributeList, void>
   #failed = false
 
-  constructor(path: string, configDirectory: string) {
-    this.#child = spawn(
-      path, ['-r'], { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, MAIL_CONFIG: configDirectory } },
-    )
+  constructor([path = '', ...args]: readonly string[], configDirectory: string) {
+    const env = { ...process.env, MAIL_CONFIG: configDirectory }
+    this.#child = spawn(path, [...args, '-r'], { stdio: ['pipe', 'pipe', 'inherit'], env })
     this.#child.on('error', () => (this.#failed = true))
     this.#child.stdin.on('error', () => (this.#failed = true))
     this.#lists = readLists(this.#child.stdout)
@@ -66,10 +82,10 @@ async function* readLists(stream: Readable): AsyncGenerator<AttributeList, void>
 }
 
 /** Starts postdrop; the queue id is known when this resolves. @throws {Error} When postdrop does not work. */
-export async function openPostdropMessage(path: string, configDirectory: string): Promise<Message> {
-  const postdrop = new Postdrop(path, configDirectory)
+export async function openPostdropMessage(command: readonly string[], configDirectory: string): Promise<Message> {
+  const postdrop = new Postdrop(command, configDirectory)
   const id = attribute(await postdrop.next(), 'queue_id')
-  if (id === undefined) throw new Error(`Cannot submit mail as ${path} -r gives no queue id`)
+  if (id === undefined) throw new Error(`Cannot submit mail as ${command.join(' ')} -r gives no queue id`)
   return new PostdropMessage(postdrop, id)
 }
 

@@ -12,7 +12,7 @@ import { Dialogue, type DialogueOutput } from './dialogue.ts'
 import { endSession } from './ending.ts'
 import { Machine } from './machine.ts'
 import { localPeers } from './peer.ts'
-import { openPostdropMessage } from './postdrop-message.ts'
+import { openPostdropMessage, postdropCommand } from './postdrop-message.ts'
 import type { SessionPorts } from './ports.ts'
 import { Session } from './session.ts'
 import { smtpdSettings } from './settings.ts'
@@ -26,7 +26,7 @@ export async function runStandAlone(): Promise<void> {
   const config = common.withOverrides(new Map([['process_name', 'smtpd'], ['service_name', 'stdin']]))
   const log = openProgramLog(config, { program: 'smtpd', common, verbose: false })
   setLog(log)
-  const ports = standAlonePorts(log, `${config.str('command_directory')}/postdrop`, config.directory)
+  const ports = standAlonePorts(log, postdropCommand(config), config.directory)
   const session = new Session(
     smtpdSettings(config, 'stdin'), ports, { ...localPeers(), accessState: NO_STATE, standAlone: true },
   )
@@ -61,7 +61,7 @@ function output(close: () => void): DialogueOutput {
 }
 
 /** A local user is not restricted here: what may be sent is decided where its mail is picked up. */
-function standAlonePorts(log: Logger, postdrop: string, configDirectory: string): SessionPorts {
+function standAlonePorts(log: Logger, postdrop: readonly string[], configDirectory: string): SessionPorts {
   let instances = 0
   return {
     log,
