@@ -29,7 +29,7 @@ export function writeReceived(session: Session): void {
     overTls: session.tls !== undefined,
     login: session.saslUsername !== undefined,
     smtputf8: transaction.smtputf8,
-    queueId: session.standAlone ? undefined : message?.id,
+    queueId: message?.id,
     recipient: transaction.recipientCount === 1 ? externalAddress(transaction.firstRecipient ?? '') : undefined,
     date: rfc5322Date(transaction.arrival),
     hidden: settings.hideClientSession,

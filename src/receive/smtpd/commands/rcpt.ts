@@ -70,8 +70,8 @@ function store(session: Session, recipient: string, { notify, originalRecipient 
   const { transaction, message } = session
   transaction.recipientCount++
   transaction.firstRecipient ??= recipient
-  if (originalRecipient !== undefined) message?.envelope(RECORD.attribute, `dsn_orig_rcpt=${originalRecipient}`)
   if (notify !== undefined) message?.envelope(RECORD.attribute, `notify_flags=${notify}`)
+  if (originalRecipient !== undefined) message?.envelope(RECORD.attribute, `dsn_orig_rcpt=${originalRecipient}`)
   message?.envelope(RECORD.recipient, recipient)
 }
 
