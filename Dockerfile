@@ -17,8 +17,9 @@ COPY --from=build /opt/posthorn/conf conf
 # The launchers look for node/bin/node: here it is the one of the image.
 RUN mkdir -p node/bin && ln -s /usr/local/bin/node node/bin/node \
  && for c in dist/bin/*; do ln -s "/opt/posthorn/$c" "/usr/sbin/$(basename "$c")"; done \
- && for c in postdrop postqueue postlog; do rm -f /usr/sbin/$c && install -g postdrop -m 2755 dist/system/posthorn-setgid /usr/sbin/$c; done \
- && cp conf/main.cf conf/master.cf /etc/postfix/ && printf 'maillog_file = /dev/stdout\n' >> /etc/postfix/main.cf && touch /etc/aliases
+ && rm -f /usr/sbin/postdrop /usr/sbin/postqueue /usr/sbin/postlog && install -g postdrop -m 2755 dist/system/posthorn-setgid /usr/sbin/postdrop \
+ && ln /usr/sbin/postdrop /usr/sbin/postqueue && ln /usr/sbin/postdrop /usr/sbin/postlog && rm -r dist/system \
+ && cp conf/main.cf conf/master.cf /etc/postfix/ && printf 'maillog_file = /dev/stdout\n' >> /etc/postfix/main.cf && touch /etc/aliases && newaliases
 VOLUME /var/spool/postfix
 EXPOSE 25 587 465
 CMD ["/usr/sbin/postfix", "start-fg"]
