@@ -17,6 +17,7 @@ import { afterHandshake } from './commands/starttls.ts'
 import { findCommand, UNKNOWN_COUNTER, type Command } from './commands/table.ts'
 import { applyResult, endsSession } from './decisions.ts'
 import { bareNewlineReply } from './finish.ts'
+import { milterEvent } from './milters.ts'
 import { accept, refuse, type Next, type Outcome, type Session } from './session.ts'
 import { prepareSession } from './start.ts'
 import { escapeInput } from './text.ts'
@@ -102,11 +103,24 @@ export class Machine {
         return yield* this.#directive(refuse('554 5.5.0 Error: SMTP protocol synchronization', 'close'), 0)
       }
     }
+    const filtered = this.#filteredGreeting()
+    if (filtered !== undefined) return yield* this.#directive(filtered, 0)
     if (settings.delayReject || session.standAlone) return yield* this.#directive(accept(`220 ${settings.banner}`), 0)
     const result = yield* wait(ports.access.check('client', session.facts('CONNECT'), session.accessState))
     const refusal = applyResult(session, result)
     session.accessDenied = refusal?.reply
     return yield* this.#directive(refusal ?? accept(`220 ${settings.banner}`), 0)
+  }
+
+  /** What mail filters say to the connection. */
+  #filteredGreeting(): Outcome | undefined {
+    const { session } = this
+    const { myhostname } = session.settings
+    const reply = milterEvent(session, 'CONNECT')
+    if (reply?.startsWith('421') === true) {
+      return accept(`421 ${myhostname} Service unavailable - try again later`, 'close')
+    }
+    return reply?.startsWith('5') === true ? accept(`554 ${myhostname} ESMTP not accepting connections`) : undefined
   }
 
   *#command(line: InputLine): Work<Directive> {
@@ -164,7 +178,7 @@ export class Machine {
       }
     }
     if (session.accessDenied !== undefined && command?.name !== 'QUIT') return this.#denied(session.accessDenied)
-    if (command === undefined) return refuse('500 5.5.2 Error: command not recognized')
+    if (command === undefined) return this.#unknown()
     if (settings.tlsLevel === 'encrypt' && session.tls === undefined && !command.beforeTls && !session.standAlone) {
       return refuse('530 5.7.0 Must issue a STARTTLS command first')
     }
@@ -174,6 +188,11 @@ export class Machine {
     const outcome = 'reply' in work ? work : yield* work
     if (outcome.ok && !LATER_SUCCESS.has(outcome.next)) counters.succeeded(command.counter)
     return command.junk ? this.#junk(outcome) : outcome
+  }
+
+  #unknown(): Outcome {
+    const reply = milterEvent(this.session, 'UNKNOWN')
+    return refuse(reply?.startsWith('4') === true ? reply : '500 5.5.2 Error: command not recognized')
   }
 
   #noCommand(text: string): Outcome {

@@ -13,6 +13,7 @@ import { ConfigError } from '#config/error.ts'
 import { asciiLower } from '#util/ascii.ts'
 import type { BareNewlineAction } from './data.ts'
 import { discardMask } from './keywords.ts'
+import { readMilters } from './milter-settings.ts'
 
 /** smtpd_tls_security_level, with the older smtpd_use_tls and smtpd_enforce_tls counted in. */
 export type TlsLevel = 'none' | 'may' | 'encrypt'
@@ -46,8 +47,9 @@ function general(config: Config) {
     contentFilter: config.str('content_filter'),
     overrides: config.list('receive_override_options'),
     proxyFilter: config.str('smtpd_proxy_filter'),
-    milters: config.str('smtpd_milters'),
-    milterDefaultAction: asciiLower(config.str('milter_default_action')),
+    milters: config.list('receive_override_options').includes('no_milters')
+      ? undefined
+      : readMilters(config.str('smtpd_milters'), config.str('milter_default_action')),
     upstreamProxy: config.str('smtpd_upstream_proxy_protocol'),
     upstreamProxySeconds: config.time('smtpd_upstream_proxy_timeout'),
     hideClientSession: config.bool('smtpd_hide_client_session'),

@@ -14,8 +14,8 @@ export function warnAboutSettings(settings: Settings): void {
     log.warning(`queue_minfree(${queueMinFree}) should be at least 1.5*message_size_limit(${messageBytesMax})`)
   }
   if (proxyFilter !== '') log.warning('smtpd_proxy_filter is not supported: no mail will be accepted by this service')
-  if (milters !== '') {
-    log.warning(`smtpd_milters is not supported: milter_default_action = ${settings.milterDefaultAction} applies`)
+  if (milters !== undefined) {
+    log.warning(`smtpd_milters is not supported by this version: milter_default_action = ${milters.action} applies`)
   }
   if (tlsLevel === 'none' && !tlsWrapper && tlsAuthOnly && saslEnabled) {
     log.warning(

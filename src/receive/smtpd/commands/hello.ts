@@ -5,6 +5,7 @@
  */
 import { discardedNames, discardMask, ehloReply } from '#receive/smtpd/keywords.ts'
 import { applyResult } from '#receive/smtpd/decisions.ts'
+import { milterEvent } from '#receive/smtpd/milters.ts'
 import { accept, refuse, type Outcome, type Session } from '#receive/smtpd/session.ts'
 import { neuter } from '#receive/smtpd/text.ts'
 import type { CommandToken } from '#receive/smtpd/tokens.ts'
@@ -35,10 +36,13 @@ function* introduce(session: Session, name: string, verb: 'HELO' | 'EHLO'): Work
   // RFC 5321 §4.1.4: a HELO in the middle of a session resets it.
   session.resetHelo()
   session.heloName = neuter(name)
+  const filtered = milterEvent(session, verb)
   if (verb === 'HELO') return accept(`250 ${settings.myhostname}`)
   // There is no way back: a downgrade would turn lawful pipelining into an offence.
   session.protocol = 'ESMTP'
   yield* findKeywords(session)
+  // A client that filters refuse is offered nothing that would make its refusal harder.
+  if (filtered?.startsWith('5') === true) return accept(`250-${settings.myhostname}\r\n250 ENHANCEDSTATUSCODES`)
   return accept(offer(session))
 }
 

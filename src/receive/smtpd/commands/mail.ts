@@ -7,6 +7,7 @@
 import { extractAddress } from '#receive/smtpd/address.ts'
 import { applyResult } from '#receive/smtpd/decisions.ts'
 import { mailOption, type MailOptions } from '#receive/smtpd/mail-options.ts'
+import { milterEvent, milterHolds } from '#receive/smtpd/milters.ts'
 import { openMessage } from '#receive/smtpd/open-message.ts'
 import { messageRate } from '#receive/smtpd/rates.ts'
 import { accept, refuse, type Outcome, type Session } from '#receive/smtpd/session.ts'
@@ -49,6 +50,8 @@ function* begin(session: Session, address: CommandToken, options: readonly Comma
   if (settings.strictSmtputf8 && !smtputf8 && !isAscii(sender)) {
     return refuse('553 5.6.7 Must declare SMTPUTF8 to send unicode address')
   }
+  const filtered = milterEvent(session, 'MAIL', sender)
+  if (filtered !== undefined) return refuse(filtered)
   const noSpace = checkSpace(session, sender)
   if (noSpace !== undefined) return noSpace
   enter(session, sender, read)
@@ -88,6 +91,7 @@ function hex(n: number): string {
 function enter(session: Session, sender: string, read: MailOptions): void {
   const { transaction, ports } = session
   transaction.sender = sender
+  transaction.hold = milterHolds(session)
   transaction.smtputf8 = read.smtputf8
   transaction.declaredSize = read.size ?? 0
   transaction.encoding = read.encoding

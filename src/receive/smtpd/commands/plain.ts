@@ -6,6 +6,7 @@
 import { isValidHostname } from '#network/dns/hostname.ts'
 import { extractAddress } from '#receive/smtpd/address.ts'
 import { applyResult } from '#receive/smtpd/decisions.ts'
+import { milterEvent } from '#receive/smtpd/milters.ts'
 import { recipientRate } from '#receive/smtpd/rates.ts'
 import { accept, refuse, type Outcome, type Session } from '#receive/smtpd/session.ts'
 import type { CommandToken } from '#receive/smtpd/tokens.ts'
@@ -63,6 +64,8 @@ function* verify(session: Session, words: readonly CommandToken[]): Work<Outcome
     )
     if (refusal !== undefined) return refusal
   }
+  const filtered = milterEvent(session, 'VRFY')
+  if (filtered !== undefined) return refuse(filtered)
   // RFC 5321 §7.3: an answer that neither confirms nor denies.
   return accept(`252 2.0.0 ${text}`)
 }
