@@ -114,9 +114,9 @@ export class MimeParser {
     return this.#errors
   }
 
-  /** Whether all that follows is body whatever it holds, so that lines need not be looked at. */
+  /** Whether all that follows is body whatever it holds, so that lines need not be looked at. Not within a line: its end is seen here. */
   get onlyBody(): boolean {
-    if (this.#region !== 'body' || this.#levels.length > 0 || this.#downgrades()) return false
+    if (!this.#previousComplete || this.#region !== 'body' || this.#levels.length > 0 || this.#downgrades()) return false
     return !this.#report.has('8bitIn7bitBody') || this.#entity.encoding !== '7bit'
   }
 

@@ -58,7 +58,23 @@ export async function routeRecipients(envelope: Envelope, tools: RouteTools): Pr
     if (known) known.recipients.push(target.recipient)
     else groups.set(name, group)
   }
-  return [...groups.values()]
+  for (const { recipients } of groups.values()) recipients.sort(compareRecipients)
+  return [...groups.values()].toSorted(compareGroups)
+}
+
+/** As in Postfix, so that logs, transactions and notices name recipients in the same order: by transport and queue. */
+function compareGroups(a: Group, b: Group): number {
+  return compareFolded(a.transport, b.transport) || compareFolded(a.key, b.key)
+}
+
+/** By domain, then by address; one without a domain first. */
+function compareRecipients(a: EnvelopeRecipient, b: EnvelopeRecipient): number {
+  return compareFolded(splitAddress(a.address).domain ?? '', splitAddress(b.address).domain ?? '') || compareFolded(a.address, b.address)
+}
+
+function compareFolded(a: string, b: string): number {
+  const [one, other] = [foldCase(a), foldCase(b)]
+  return one < other ? -1 : one > other ? 1 : 0
 }
 
 /** A REDIRECT action sends the whole message to one address; the record of the first recipient stands for it. */
@@ -95,7 +111,11 @@ function isDoubleBounce(recipient: EnvelopeRecipient, tools: RouteTools): boolea
 
 function groupOf(target: Target, tools: RouteTools): Group {
   const { transport, nexthop, recipient } = target
-  if (tools.isDeferredTransport(transport)) return retryGroup({ status: '4.3.2', text: 'deferred transport' }, recipient, tools)
+  if (tools.isDeferredTransport(transport)) {
+    return retryGroup(
+      { status: '4.3.2', text: 'deferred transport' }, recipient, tools,
+    )
+  }
   const key = tools.recipientLimit(transport) === 1 ? mailboxKey(recipient, nexthop, tools) : foldCase(nexthop)
   const refusal = tools.refusal(transport, key)
   if (refusal && transport !== tools.retryTransport) return retryGroup(refusal, recipient, tools)

@@ -114,6 +114,16 @@ test('MimeParser takes long lines in pieces', () => {
   assert.deepEqual(out, ['Subject: ab', '|', '+xx', '+--yy', '|'])
 })
 
+test('MimeParser sees the end of a line before the rest may go without it', () => {
+  const parser = new MimeParser({ header: () => undefined, body: () => undefined }, LIMITS)
+  parser.line(encodeRaw(''), true)
+  assert.equal(parser.onlyBody, true)
+  parser.line(encodeRaw('part of a line'), false)
+  assert.equal(parser.onlyBody, false)
+  parser.line(encodeRaw('its end'), true)
+  assert.equal(parser.onlyBody, true)
+})
+
 const squeeze = (value: string): string => value.replaceAll(/\n+/g, '\n').replace(/^\n|\n$/g, '')
 
 test('MimeParser loses nothing: all bytes come out in order', () => {

@@ -6,7 +6,9 @@ import type { Resolved } from '#rewrite/resolve.ts'
 import { routeRecipients, type RouteTools } from '#qmgr/route.ts'
 
 function recipients(...addresses: readonly string[]): EnvelopeRecipient[] {
-  return addresses.map((address, index) => ({ offset: 100 + index, address, original: address, dsnOrcpt: '', notify: 0 }))
+  return addresses.map(
+    (address, index) => ({ offset: 100 + index, address, original: address, dsnOrcpt: '', notify: 0 })
+  )
 }
 
 function envelope(addresses: readonly string[], more: Partial<Envelope> = {}): Envelope {
@@ -25,35 +27,47 @@ function resolve(_sender: string, address: string): Promise<Resolved> {
   const local = domain === 'example.org'
   return Promise.resolve({
     transport: local ? 'local' : 'smtp', nexthop: domain, recipient: address, class: local ? 'local' : 'default', routed: false,
-    ...(domain === 'bad.example' ? { problem: 'error' } : {}), ...(domain === 'later.example' ? { problem: 'fail' } : {}),
+    ...(domain === 'bad.example' ? { problem: 'error' } : {}), ...(
+      domain === 'later.example' ? { problem: 'fail' } : {}
+    ),
   })
 }
 
 function tools(more: Partial<RouteTools> = {}): RouteTools & { readonly discarded: string[] } {
   const discarded: string[] = []
   return {
-    resolve, recipientLimit: (transport) => (transport === 'local' ? 1 : 50), refusal: () => undefined, isDeferredTransport: () => false,
+    resolve, recipientLimit: (transport) => (
+      transport === 'local' ? 1 : 50
+    ), refusal: () => undefined, isDeferredTransport: () => false,
     errorTransport: 'error', retryTransport: 'retry', discardDoubleBounce: ({ address }) => void discarded.push(address),
     doubleBounceSender: 'double-bounce', recipientDelimiter: '+', filterNexthop: '', myhostname: 'mail.example.org', discarded, ...more,
   }
 }
 
-async function routes(addresses: readonly string[], more: Partial<Envelope> = {}, how: RouteTools = tools()): Promise<string[]> {
+async function routes(
+  addresses: readonly string[], more: Partial<Envelope> = {}, how: RouteTools = tools(),
+): Promise<string[]> {
   const groups = await routeRecipients(envelope(addresses, more), how)
-  return groups.map(({ transport, nexthop, key, recipients: list }) => `${transport}:${nexthop} [${key}] ${list.map(({ address }) => address).join(' ')}`)
+  return groups.map(
+    (
+      { transport, nexthop, key, recipients: list }
+    ) => `${transport}:${nexthop} [${key}] ${list.map(({ address }) => address).join(' ')}`
+  )
 }
 
 test('routeRecipients() puts recipients of one next hop together; the case of a name makes no other destination', async () => {
   assert.deepEqual(await routes(['a@far.example', 'b@other.example', 'c@FAR.example']), [
-    'smtp:far.example [far.example] a@far.example', 'smtp:other.example [other.example] b@other.example',
-    'smtp:FAR.example [far.example] c@FAR.example',
+    'smtp:far.example [far.example] a@far.example', 'smtp:FAR.example [far.example] c@FAR.example',
+    'smtp:other.example [other.example] b@other.example',
   ])
-  assert.deepEqual(await routes(['a@far.example', 'b@far.example']), ['smtp:far.example [far.example] a@far.example b@far.example'])
+  assert.deepEqual(
+    await routes(['a@far.example', 'b@far.example']), ['smtp:far.example [far.example] a@far.example b@far.example'],
+  )
 })
 
 test('routeRecipients() makes each mailbox a destination where a transport takes one recipient at a time', async () => {
   assert.deepEqual(await routes(['bob@example.org', 'BOB+list@example.org', 'eve@example.org']), [
-    'local:example.org [bob@example.org] bob@example.org BOB+list@example.org', 'local:example.org [eve@example.org] eve@example.org',
+    'local:example.org [bob@example.org] BOB+list@example.org bob@example.org', 'local:example.org [eve@example.org] eve@example.org',
   ])
 })
 
@@ -72,14 +86,16 @@ test('routeRecipients() gives dead destinations and deferred transports to the r
   assert.deepEqual(await routes(['a@dead.example', 'b@far.example'], {}, tools({ refusal })), [
     'retry:4.4.1 down [4.4.1 down] a@dead.example', 'smtp:far.example [far.example] b@far.example',
   ])
-  assert.deepEqual(await routes(['a@far.example'], {}, tools({ isDeferredTransport: (transport) => transport === 'smtp' })),
+  assert.deepEqual(await routes(
+    ['a@far.example'], {}, tools({ isDeferredTransport: (transport) => transport === 'smtp' }),
+  ),
     ['retry:4.3.2 deferred transport [4.3.2 deferred transport] a@far.example'])
 })
 
 test('routeRecipients() sends all recipients to the content filter', async () => {
   const addresses = ['a@far.example', 'b@example.org']
   assert.deepEqual(await routes(addresses, { contentFilter: 'scan:[127.0.0.1]:10025' }),
-    ['scan:[127.0.0.1]:10025 [[127.0.0.1]:10025] a@far.example b@example.org'])
+    ['scan:[127.0.0.1]:10025 [[127.0.0.1]:10025] b@example.org a@far.example'])
   assert.deepEqual(await routes(addresses, { contentFilter: 'scan' }),
     ['scan:far.example [far.example] a@far.example', 'scan:example.org [example.org] b@example.org'])
   assert.deepEqual(await routes(addresses, { contentFilter: 'scan:' }, tools({ filterNexthop: 'filter.example' })),
@@ -87,8 +103,13 @@ test('routeRecipients() sends all recipients to the content filter', async () =>
 })
 
 test('routeRecipients() sends redirected mail to one address, by the record of the first recipient', async () => {
-  const [group] = await routeRecipients(envelope(['a@far.example', 'b@example.org'], { redirect: 'chief@other.example' }), tools())
-  assert.deepEqual(group?.recipients, [{ offset: 100, address: 'chief@other.example', original: 'a@far.example', dsnOrcpt: '', notify: 0 }])
+  const [group] = await routeRecipients(
+    envelope(['a@far.example', 'b@example.org'], { redirect: 'chief@other.example' }), tools(),
+  )
+  assert.deepEqual(
+    group?.recipients,
+    [{ offset: 100, address: 'chief@other.example', original: 'a@far.example', dsnOrcpt: '', notify: 0 }],
+  )
 })
 
 test('routeRecipients() lets mail to double-bounce of this system vanish, and no other', async () => {
