@@ -10,7 +10,7 @@
 import type { Config } from '#config/config.ts'
 import { files, O_DIRECTORY, O_RDONLY } from '#system/files.ts'
 import { journalOf, type JournalWriter } from './journal/writer.ts'
-import type { Spool } from './spool.ts'
+import { foldersAbove, type Spool } from './spool.ts'
 import type { QueueFile } from './write.ts'
 
 /** Takes finished queue files to stable storage. */
@@ -89,9 +89,8 @@ class FsyncCommitter implements Committer {
     try {
       file.flush()
       files.fchmod(file.fd, file.mode)
-      const path = file.path
-      const directory = this.#directory(path.slice(0, path.lastIndexOf('/')))
-      await settled([files.fsync(file.fd), directory.sync()])
+      const folders = foldersAbove(file.spool, file.path).map(async (path) => this.#directory(path).sync())
+      await settled([files.fsync(file.fd), ...folders])
     } catch (error) {
       discard(file)
       throw error

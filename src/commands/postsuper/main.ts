@@ -201,7 +201,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const spool = openSpool(config, '.')
   const tally = emptyTally()
   const task = { spool, queues, options, tally }
-  const journaled = options.some(([letter]) => letter === 'd') ? journaledMessages(spool) : []
+  const journaled = options.some(([letter]) => letter === 'd' || letter === 'r') ? journaledMessages(spool) : []
   await maintain(task)
   await treatIds(task)
   await recordRemoved(spool, journaled)

@@ -7,10 +7,12 @@ import { files, O_RDONLY, O_RDWR } from '#system/files.ts'
 import { isErrno } from '#system/errno.ts'
 import { flock } from '#system/posix.ts'
 import { pathIn, type Spool } from '#queue/spool.ts'
-import { decodeHeader, HEADER_BYTES, readEntries, type JournalEntry, type SegmentHeader } from './format.ts'
+import { decodeHeader, HEADER_BYTES, NO_MESSAGES, readEntries, type JournalEntry, type SegmentHeader } from './format.ts'
 import { JOURNAL_FOLDER } from './segment.ts'
 
 const READ_BYTES = 1024 * 1024
+/** As `Segment.create()` names them; what else lies there (lost+found) is not ours. */
+const SEGMENT_REGEXP = /^\d+\.\d+\.\d+$/
 
 /** Paths of all segments. */
 export function segmentPaths(spool: Spool): string[] {
@@ -18,7 +20,9 @@ export function segmentPaths(spool: Spool): string[] {
   const paths: string[] = []
   try {
     const reader = files.openDirectory(folder)
-    for (let name = reader.read(); name !== undefined; name = reader.read()) paths.push(`${folder}/${name}`)
+    for (let name = reader.read(); name !== undefined; name = reader.read()) {
+      if (SEGMENT_REGEXP.test(name)) paths.push(`${folder}/${name}`)
+    }
     reader.close()
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error
@@ -54,9 +58,11 @@ function readHeader(path: string): SegmentHeader | undefined {
  */
 export function isNeeded(spool: Spool, path: string, lastDoneSeconds: number): boolean {
   if (lastDoneSeconds === 0) return false
+  const now = Date.now() / 1000
   return segmentPaths(spool).some((other) => {
-    const header = other === path ? undefined : readHeader(other)
-    return header !== undefined && header.startSeconds <= lastDoneSeconds
+    const start = (other === path ? undefined : readHeader(other))?.startSeconds ?? NO_MESSAGES
+    // One that begins in the future was begun before the clock was set back.
+    return start !== NO_MESSAGES && (start <= lastDoneSeconds || start > now)
   })
 }
 

@@ -4,7 +4,7 @@
  * A segment is a preallocated file: a header of 64 bytes, then entries, each at a multiple of 64 bytes, then zeros or
  * what an earlier use of the file left. All numbers are little-endian.
  *
- *   header: "PHJRNL1\n", generation (u32), start of use in seconds (u32), CRC-32 of these 16 bytes (u32), zeros
+ *   header: "PHJRNL1\n", generation (u32), seconds of the first message (u32), CRC-32 of these 16 bytes (u32), zeros
  *   entry:  magic (u32), length of the body (u32), CRC-32 of length and body, seeded by the generation (u32), body
  *   body:   kind (u8), length of the queue id (u8), queue (u8), 0 (u8), creation seconds (u32), queue id; for a message
  *           then the bytes of its queue file
@@ -17,12 +17,19 @@
 import { crc32 } from 'node:zlib'
 import { isQueueId, type QueueId } from '#queue/id.ts'
 
-/** What a segment says: this message was acknowledged; that one needs the journal no more. */
+/**
+ * What a segment says: this message was acknowledged; that one needs the journal no more. Seconds of a message are
+ * those of its creation, seconds of "done" are no earlier than those of its message.
+ */
 export type JournalEntry =
   | { readonly kind: 'message'; readonly id: QueueId; readonly queue: 'incoming' | 'hold'; readonly seconds: number; readonly bytes: Uint8Array }
   | { readonly kind: 'done'; readonly id: QueueId; readonly seconds: number }
 
+/** `startSeconds`: no message in it was acknowledged before; `NO_MESSAGES` when it holds none. */
 export type SegmentHeader = { readonly generation: number; readonly startSeconds: number }
+
+/** Start of a segment without messages: nobody has to remember for its sake what is done. */
+export const NO_MESSAGES = 0xffff_ffff
 
 export const HEADER_BYTES = 64
 /** Entries start at multiples of this, so that a reader finds the next one after damage. */

@@ -11,14 +11,18 @@ import { chownSync } from 'node:fs'
 import { log } from '#system/log.ts'
 import { asUser, type Identity } from '#system/as-user.ts'
 import { isRoot } from '#system/users.ts'
+import { errnoText } from '#system/errno.ts'
 import { files, O_CREAT, O_EXCL, O_RDONLY, O_RDWR } from '#system/files.ts'
 import type { QueueId } from '#queue/id.ts'
-import { pathIn, queuePath, withParents, type Spool } from '#queue/spool.ts'
+import { pathIn, queuePath, withParents, type QueueName, type Spool } from '#queue/spool.ts'
 import type { JournalEntry } from './format.ts'
 import { isNeeded, lockOrphan, readSegment, segmentPaths, type SegmentContent } from './folder.ts'
 import { JOURNAL_FOLDER, syncFolder } from './segment.ts'
 import { locate, syncSurvivors } from './survivors.ts'
 import { JournalWriter } from './writer.ts'
+
+/** Where a message waits for its delivery. */
+const LIVE_QUEUES: readonly QueueName[] = ['incoming', 'active', 'deferred', 'hold']
 
 type MessageEntry = Extract<JournalEntry, { kind: 'message' }>
 
@@ -36,7 +40,11 @@ export type Recovery = { readonly restored: readonly QueueId[]; readonly damaged
 /** Makes the journal's folder, which only its owner may enter. */
 export function prepareJournal(spool: Spool, owner: Identity): void {
   const path = pathIn(spool, JOURNAL_FOLDER)
-  if (files.mkdir(path, FOLDER_MODE) && isRoot()) chownSync(path, owner.uid, owner.gid)
+  try {
+    if (files.mkdir(path, FOLDER_MODE) && isRoot()) chownSync(path, owner.uid, owner.gid)
+  } catch (error) {
+    throw new Error(`cannot make the intake journal "${path}": ${errnoText(error)}`, { cause: error })
+  }
 }
 
 /**
@@ -44,14 +52,23 @@ export function prepareJournal(spool: Spool, owner: Identity): void {
  * missing or damaged as files are written back, all that is left is synced, the segments are deleted.
  *
  * @param owner Who owns queue files, when this process is root.
- * @throws {NodeJS.ErrnoException} When something can't be written: the segments stay for the next attempt.
+ * @throws {Error} When something can't be read or written: the segments stay for the next attempt.
  */
 export async function recoverJournal(spool: Spool, owner: Identity): Promise<Recovery> {
+  try {
+    return await recover(spool, owner)
+  } catch (error) {
+    throw new Error(`cannot recover the intake journal "${pathIn(spool, JOURNAL_FOLDER)}": ${errnoText(error)}`, { cause: error })
+  }
+}
+
+async function recover(spool: Spool, owner: Identity): Promise<Recovery> {
   const all = segmentPaths(spool).map(readSegment).filter((content) => content !== undefined)
   if (all.length === 0) return { restored: [], damaged: [], segments: 0 }
   const damaged = all.filter((content) => content.damaged).map(({ path }) => path)
   for (const path of damaged) log.warning(`intake journal ${path} is damaged; what can be read of it counts`)
-  const open = openMessages(all)
+  const { open, closed } = openMessages(all)
+  asUser(owner, () => closed.forEach((entry) => removeRemnant(spool, entry)))
   const restored = asUser(owner, () => open.filter((entry) => restore(spool, entry)).map(({ id }) => id))
   for (const id of restored) log.info(`${id}: restored from the intake journal`, { queue_id: id })
   log.flush()
@@ -64,12 +81,17 @@ export async function recoverJournal(spool: Spool, owner: Identity): Promise<Rec
 /** Messages that the journal would restore if they vanished now. Ask before messages are removed by hand. */
 export function journaledMessages(spool: Spool): QueueId[] {
   const contents = segmentPaths(spool).map(readSegment).filter((content) => content !== undefined)
-  return openMessages(contents).map(({ id }) => id).filter((id) => locate(spool, id) !== undefined)
+  return openMessages(contents).open.map(({ id }) => id).filter((id) => locate(spool, id) !== undefined)
 }
 
-/** Says of those that are gone by now that this was meant: no recovery brings them back. Durable when it resolves. */
+/**
+ * Says of those that are gone by now that this was meant: no recovery brings them back. Durable when it resolves. The
+ * same of those in maildrop, which get another id when pickup takes them in: they are synced as files.
+ */
 export async function recordRemoved(spool: Spool, ids: readonly QueueId[]): Promise<void> {
-  const gone = ids.filter((id) => locate(spool, id) === undefined)
+  const requeued = ids.filter((id) => locate(spool, id) === 'maildrop')
+  await syncSurvivors(spool, requeued)
+  const gone = [...requeued, ...ids.filter((id) => locate(spool, id) === undefined)]
   if (gone.length === 0) return
   const journal = new JournalWriter(spool)
   for (const id of gone) journal.done(id)
@@ -83,8 +105,8 @@ export async function adoptOrphans(spool: Spool): Promise<void> {
   const contents = orphans.map(readSegment).filter((content) => content !== undefined)
   await syncSurvivors(spool, contents.flatMap(({ entries }) => entries.filter((e) => e.kind === 'message').map(({ id }) => id)))
   deleteOrphans(contents, ({ path, entries }) => {
-    const lastDone = entries.findLast(({ kind }) => kind === 'done')
-    return !isNeeded(spool, path, lastDone?.seconds ?? 0)
+    const lastDone = entries.reduce((last, { kind, seconds }) => kind === 'done' ? Math.max(last, seconds) : last, 0)
+    return !isNeeded(spool, path, lastDone)
   })
 }
 
@@ -107,22 +129,38 @@ function deleteOrphans(contents: readonly SegmentContent[], mayGo: (content: Seg
   return count
 }
 
-/** Messages that no entry of any segment calls done. Ids come again: "done" means what came before it. */
-function openMessages(contents: readonly SegmentContent[]): MessageEntry[] {
+/**
+ * Messages that no entry of any segment calls done, and those that one does. Ids come again: "done" means what came
+ * before it.
+ */
+function openMessages(contents: readonly SegmentContent[]): { open: MessageEntry[]; closed: MessageEntry[] } {
   const doneAt = new Map<QueueId, number>()
   const messages = new Map<QueueId, MessageEntry>()
   for (const entry of contents.flatMap(({ entries }) => entries)) {
     if (entry.kind === 'done') doneAt.set(entry.id, Math.max(doneAt.get(entry.id) ?? 0, entry.seconds))
     else if ((messages.get(entry.id)?.seconds ?? 0) <= entry.seconds) messages.set(entry.id, entry)
   }
-  return [...messages.values()].filter(({ id, seconds }) => (doneAt.get(id) ?? -1) < seconds)
+  const isOpen = ({ id, seconds }: MessageEntry): boolean => (doneAt.get(id) ?? -1) < seconds
+  const all = [...messages.values()]
+  return { open: all.filter(isOpen), closed: all.filter((entry) => !isOpen(entry)) }
+}
+
+/**
+ * Removes the file of a message that had left the queue, when a crash took back its removal. Only what is that message,
+ * or what a crash left of it, goes: the id may belong to another one by now. In maildrop it is on its way in again.
+ */
+function removeRemnant(spool: Spool, { id, bytes }: MessageEntry): void {
+  const queue = locate(spool, id)
+  if (queue === undefined || !LIVE_QUEUES.includes(queue)) return
+  const path = queuePath(spool, queue, id)
+  if (compare(path, bytes) !== 'other') files.unlink(path)
 }
 
 /** Writes a message back that is missing or not whole. True when it was. */
 function restore(spool: Spool, entry: MessageEntry): boolean {
   const queue = locate(spool, entry.id)
   const path = queuePath(spool, queue ?? entry.queue, entry.id)
-  if (queue !== undefined && isWhole(path, entry.bytes)) return false
+  if (queue !== undefined && compare(path, entry.bytes) === 'whole') return false
   withParents(spool, path, () => writeWhole(path, entry.bytes, queue === undefined))
   return true
 }
@@ -138,15 +176,19 @@ function writeWhole(path: string, bytes: Uint8Array, isNew: boolean): void {
   }
 }
 
-/** Whether the file holds the message, but for marks that delivery makes in place. */
-function isWhole(path: string, expected: Uint8Array): boolean {
+/**
+ * Whether the file holds the message, but for marks that delivery makes in place; `torn`: parts of it, where the rest
+ * is missing or zero; `other`: something else.
+ */
+function compare(path: string, expected: Uint8Array): 'whole' | 'torn' | 'other' {
   const fd = files.open(path, O_RDONLY)
   try {
     const { mode, size } = files.fstat(fd)
-    if ((mode & READY_MODE) !== READY_MODE || size < expected.length) return false
     const bytes = new Uint8Array(expected.length)
-    if (files.read(fd, bytes, 0, bytes.length, 0) !== bytes.length) return false
-    return bytes.every((byte, i) => byte === expected[i] || isMark(expected[i] ?? 0, byte))
+    const filled = files.read(fd, bytes, 0, bytes.length, 0)
+    const same = (byte: number, i: number): boolean => byte === expected[i] || isMark(expected[i] ?? 0, byte)
+    if (filled === bytes.length && (mode & READY_MODE) === READY_MODE && bytes.every(same)) return 'whole'
+    return size <= expected.length && bytes.every((byte, i) => byte === 0 || same(byte, i)) ? 'torn' : 'other'
   } finally {
     files.close(fd)
   }

@@ -11,7 +11,7 @@ import { files, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_RDWR } from '#system/f
 import { flock } from '#system/posix.ts'
 import { giveFile } from '#queue/owner.ts'
 import { pathIn, type Spool } from '#queue/spool.ts'
-import { encodeHeader, HEADER_BYTES } from './format.ts'
+import { encodeHeader, HEADER_BYTES, NO_MESSAGES } from './format.ts'
 
 /** Below the queue directory. */
 export const JOURNAL_FOLDER = 'journal'
@@ -29,7 +29,7 @@ export class Segment {
   readonly fd: number
   generation = 0
   /** Seconds since 1970: no message in it was acknowledged before. */
-  startSeconds = 0
+  startSeconds = NO_MESSAGES
   /** Where the next entry goes. */
   position = HEADER_BYTES
   #allocated = 0
@@ -52,11 +52,14 @@ export class Segment {
     const fd = files.open(path, O_RDWR | O_CREAT | O_EXCL, FILE_MODE)
     const segment = new Segment(path, fd)
     try {
-      if (!flock(fd, 'exclusive', false)) throw new Error(`Cannot lock "${path}"`)
+      // Without a link left, it was taken for a dead writer's before the lock was on it.
+      if (!flock(fd, 'exclusive', false) || files.fstat(fd).links === 0) throw new Error(`Cannot lock "${path}"`)
       giveFile(fd, folder)
       segment.begin()
       await files.fsync(fd)
       await syncFolder(folder)
+      // The folder itself may be new.
+      await syncFolder(spool.path)
       return segment
     } catch (error) {
       segment.discard()
@@ -67,11 +70,17 @@ export class Segment {
   /** Starts over: what it held before counts no more once the header is on disk, with the next sync. */
   begin(): void {
     this.generation = randomInt(1, GENERATION_LIMIT)
-    this.startSeconds = Math.trunc(Date.now() / 1000)
+    this.startSeconds = NO_MESSAGES
     this.position = HEADER_BYTES
-    const header = encodeHeader(this)
-    files.write(this.fd, header, 0, header.length, 0)
+    this.#writeHeader()
     this.#allocated = Math.max(this.#allocated, HEADER_BYTES)
+  }
+
+  /** Notes, before the first message is appended, that there are messages from now on. */
+  expectMessages(): void {
+    if (this.startSeconds !== NO_MESSAGES) return
+    this.startSeconds = Math.trunc(Date.now() / 1000)
+    this.#writeHeader()
   }
 
   hasRoomFor(bytes: number): boolean {
@@ -93,6 +102,11 @@ export class Segment {
   discard(): void {
     files.unlink(this.path)
     this.close()
+  }
+
+  #writeHeader(): void {
+    const header = encodeHeader(this)
+    files.write(this.fd, header, 0, header.length, 0)
   }
 
   #grow(needed: number): void {

@@ -7,13 +7,15 @@
 import { files, O_RDONLY } from '#system/files.ts'
 import { isErrno } from '#system/errno.ts'
 import type { QueueId } from '#queue/id.ts'
-import { queuePath, statFile, type QueueName, type Spool } from '#queue/spool.ts'
+import { foldersAbove, queuePath, statFile, type QueueName, type Spool } from '#queue/spool.ts'
 import { syncFolder } from './segment.ts'
 
 /** In the order in which messages usually move. */
 const PLACES: readonly QueueName[] = ['incoming', 'active', 'deferred', 'hold', 'maildrop', 'corrupt', 'saved']
 /** Lookups before other work gets its turn. */
 const LOOKUPS_PER_TURN = 64
+/** A message may move between the look and the opening: so often, one after the other, it does not. */
+const ATTEMPTS_MAX = 100
 
 /** The queue that has the message; undefined when none has. Looks twice, as it may move meanwhile. */
 export function locate(spool: Spool, id: QueueId): QueueName | undefined {
@@ -33,18 +35,26 @@ export async function syncSurvivors(spool: Spool, ids: Iterable<QueueId>): Promi
   const folders = new Set<string>()
   let looked = 0
   for (const id of ids) {
-    const queue = locate(spool, id)
-    if (queue !== undefined) {
-      const path = queuePath(spool, queue, id)
-      if (await syncFile(path)) folders.add(path.slice(0, path.lastIndexOf('/')))
-    }
+    const path = await syncSurvivor(spool, id)
+    if (path !== undefined) for (const folder of foldersAbove(spool, path)) folders.add(folder)
     looked += 1
     if (looked % LOOKUPS_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve))
   }
   for (const folder of folders) await syncFolder(folder)
 }
 
-/** False: it moved or went away; then qmgr has it in hand, and the next look finds it or nothing. */
+/** Where the message was when it was synced; undefined: in no queue. */
+async function syncSurvivor(spool: Spool, id: QueueId): Promise<string | undefined> {
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+    const queue = locate(spool, id)
+    if (queue === undefined) return undefined
+    const path = queuePath(spool, queue, id)
+    if (await syncFile(path)) return path
+  }
+  throw new Error(`Cannot sync ${id} as it moves all the time`)
+}
+
+/** False: it moved or went away meanwhile. */
 async function syncFile(path: string): Promise<boolean> {
   let fd: number
   try {

@@ -20,8 +20,11 @@ import { syncSurvivors } from './survivors.ts'
 type Waiting = { readonly entry: JournalEntry; readonly resolve: () => void; readonly reject: (error: unknown) => void }
 type Used = { readonly segment: Segment; readonly ids: Set<QueueId>; lastDoneSeconds: number }
 
-/** How long "done" may wait for a sync that runs anyway. */
+/** How long "done" may wait for a sync that runs anyway; and after one that failed. */
 const DONE_WAIT_MS = 100
+const DONE_RETRY_MS = 1000
+/** A message from further ahead than the clock was ever set back: its time is made up. */
+const FUTURE_SECONDS_MAX = 86_400
 /** A segment with messages is put aside after this time, so that the journal stays short. */
 const SEGMENT_AGE_MAX_MS = 60_000
 /** Bytes of one sync: more waiting entries go with the next. */
@@ -34,6 +37,8 @@ export class JournalWriter {
   #spare: Segment | undefined
   #running = false
   #doneTimer: NodeJS.Timeout | undefined
+  /** What is done, and could not be said. */
+  #unsaid: Waiting[] = []
   #ageTimer: NodeJS.Timeout | undefined
   #settling: Promise<void> = Promise.resolve()
   #idle: (() => void) | undefined
@@ -52,14 +57,16 @@ export class JournalWriter {
     })
   }
 
-  /** A message has left the queue. Goes with the next sync, within 100 ms. */
-  done(id: QueueId): void {
-    const entry: JournalEntry = { kind: 'done', id, seconds: Math.trunc(Date.now() / 1000) }
-    this.#waiting.push({ entry, resolve: ignore, reject: ignore })
-    this.#doneTimer ??= setTimeout(() => {
-      this.#doneTimer = undefined
-      this.#start()
-    }, DONE_WAIT_MS)
+  /**
+   * A message has left the queue. Goes with the next sync, within 100 ms.
+   *
+   * @param createSeconds When it was made, where that is known: the clock may have been set back since.
+   */
+  done(id: QueueId, createSeconds = 0): void {
+    const now = Math.trunc(Date.now() / 1000)
+    const seconds = createSeconds < now + FUTURE_SECONDS_MAX ? Math.max(now, createSeconds) : now
+    this.#waiting.push({ entry: { kind: 'done', id, seconds }, resolve: ignore, reject: ignore })
+    this.#startIn(DONE_WAIT_MS)
   }
 
   /**
@@ -69,6 +76,8 @@ export class JournalWriter {
   async close(): Promise<void> {
     clearTimeout(this.#doneTimer)
     clearTimeout(this.#ageTimer)
+    this.#doneTimer = undefined
+    this.#repeat()
     this.#start()
     if (this.#running) await new Promise<void>((resolve) => (this.#idle = resolve))
     await this.#settling
@@ -78,6 +87,18 @@ export class JournalWriter {
     else used?.segment.discard()
     this.#spare?.discard()
     this.#current = this.#spare = undefined
+  }
+
+  #startIn(milliseconds: number): void {
+    this.#doneTimer ??= setTimeout(() => {
+      this.#doneTimer = undefined
+      this.#repeat()
+      this.#start()
+    }, milliseconds).unref()
+  }
+
+  #repeat(): void {
+    this.#waiting.push(...this.#unsaid.splice(0))
   }
 
   #start(): void {
@@ -96,6 +117,7 @@ export class JournalWriter {
         for (const { resolve } of batch) resolve()
       } catch (error) {
         this.#abandon(error)
+        this.#takeBack(batch)
         for (const { reject } of batch) reject(error)
       }
     }
@@ -118,23 +140,28 @@ export class JournalWriter {
     const size = batch.reduce((sum, { entry }) => sum + entryBytes(entry), 0)
     const used = await this.#room(size)
     const { segment } = used
+    if (batch.some(({ entry }) => entry.kind === 'message')) segment.expectMessages()
     if (this.#batch.length < size) this.#batch = Buffer.allocUnsafe(size * 2)
     let at = 0
     for (const { entry } of batch) at = putEntry(this.#batch, at, entry, segment.generation)
     segment.append(this.#batch.subarray(0, at))
     for (const { entry } of batch) {
       if (entry.kind === 'message') used.ids.add(entry.id)
-      else used.lastDoneSeconds = entry.seconds
+      else used.lastDoneSeconds = Math.max(used.lastDoneSeconds, entry.seconds)
     }
     await files.fdatasync(segment.fd)
   }
 
   /** The segment that takes the next batch. */
   async #room(bytes: number): Promise<Used> {
-    if (this.#current?.segment.hasRoomFor(bytes)) return this.#current
-    if (this.#current) this.#putAside(this.#current)
-    const segment = this.#spare ?? await Segment.create(this.#spool)
+    const full = this.#current
+    if (full?.segment.hasRoomFor(bytes)) return full
+    // Forgotten first: when no other can be made, the error must not be taken for one of this segment.
+    this.#current = undefined
+    if (full) this.#putAside(full)
+    const spare = this.#spare
     this.#spare = undefined
+    const segment = spare ?? await Segment.create(this.#spool)
     const used: Used = { segment, ids: new Set(), lastDoneSeconds: 0 }
     this.#current = used
     clearTimeout(this.#ageTimer)
@@ -172,6 +199,14 @@ export class JournalWriter {
     })
   }
 
+  /** What is done is said again, later. Refused messages are done too: the failed segment may hold them all the same. */
+  #takeBack(batch: readonly Waiting[]): void {
+    for (const { entry } of batch) {
+      this.#unsaid.push({ entry: { kind: 'done', id: entry.id, seconds: entry.seconds }, resolve: ignore, reject: ignore })
+    }
+    this.#startIn(DONE_RETRY_MS)
+  }
+
   /** What the disk has of this segment is unknown: it is left for recovery, and the next batch gets a fresh one. */
   #abandon(error: unknown): void {
     log.error(`intake journal: ${errnoText(error)}`)
@@ -181,7 +216,8 @@ export class JournalWriter {
     this.#settling = this.#settling.then(async () => {
       try {
         await syncSurvivors(this.#spool, used.ids)
-        used.segment.discard()
+        if (isNeeded(this.#spool, used.segment.path, used.lastDoneSeconds)) used.segment.close()
+        else used.segment.discard()
       } catch {
         used.segment.close()
       }

@@ -1,15 +1,16 @@
 /** Commit by journal, and recovery, on a real directory: see src/queue/journal. */
 import assert from 'node:assert/strict'
-import { chmodSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
-import { test } from 'node:test'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mock, test } from 'node:test'
 import { configFrom } from '#config/load.ts'
 import { openCommitter } from '#queue/commit.ts'
 import { JournalWriter, journalOf } from '#queue/journal/writer.ts'
 import { adoptOrphans, journaledMessages, prepareJournal, recordRemoved, recoverJournal } from '#queue/journal/recover.ts'
-import { readSegment, segmentPaths } from '#queue/journal/folder.ts'
+import { isNeeded, readSegment, segmentPaths } from '#queue/journal/folder.ts'
 import { queueId, queuePath, type QueueId } from '#queue/spool.ts'
 import { createQueueFile } from '#queue/write.ts'
-import { countCalls, failAt } from '#test/support/failing-files.ts'
+import { nodeFileSystem, O_CREAT, substituteFiles } from '#system/files.ts'
+import { countCalls, errnoError, failAt } from '#test/support/failing-files.ts'
 import { captureLog } from '#test/support/log.ts'
 import { createSpool, type TestSpool } from '#test/support/spool.ts'
 
@@ -40,6 +41,23 @@ function abandon(spool: TestSpool): void {
     rmSync(path)
     writeFileSync(path, copy)
   }
+}
+
+/** The clock stands at another time. */
+function mockClock(now: number): Disposable {
+  const mocked = mock.method(Date, 'now', () => now)
+  return { [Symbol.dispose]: () => mocked.mock.restore() }
+}
+
+/** The disk is full: no file can be made. */
+function refuseNewFiles(): Disposable {
+  return substituteFiles({
+    ...nodeFileSystem,
+    open: (path, flags, mode) => {
+      if ((flags & O_CREAT) !== 0) throw errnoError('ENOSPC')
+      return nodeFileSystem.open(path, flags, mode)
+    },
+  })
 }
 
 test('commit() makes the file ready, and many that come together share one sync', async () => {
@@ -183,4 +201,145 @@ test('recordRemoved() keeps a message that was removed by hand from coming back'
   abandon(spool)
   assert.deepEqual((await recoverJournal(spool.spool, me)).restored, [])
   assert.deepEqual(spool.names('incoming'), [kept])
+})
+
+test('adoptOrphans() deletes segments that say what is done and remember no message themselves', async () => {
+  using spool = journalSpool()
+  for (const name of ['A1', 'B2', 'C3']) {
+    const writer = new JournalWriter(spool.spool)
+    await writer.append({ kind: 'done', id: queueId(name), seconds: Math.trunc(Date.now() / 1000) })
+  }
+  abandon(spool)
+  await adoptOrphans(spool.spool)
+  assert.deepEqual(segmentPaths(spool.spool), [])
+})
+
+test('isNeeded() knows segments that were begun before the clock was set back', async () => {
+  using spool = journalSpool()
+  await commit(spool, ['text'])
+  const now = Math.trunc(Date.now() / 1000)
+  using clock = mockClock((now - 3600) * 1000)
+  assert.equal(isNeeded(spool.spool, 'another', now - 3600), true)
+  void clock
+  await journalOf(spool.spool).close()
+  assert.equal(isNeeded(spool.spool, 'another', now), false)
+})
+
+test('done() counts for a message from before the clock was set back', async () => {
+  using spool = journalSpool()
+  const [id] = await commit(spool, ['text'])
+  assert.ok(id)
+  const now = Math.trunc(Date.now() / 1000)
+  {
+    using clock = mockClock((now - 3600) * 1000)
+    const reporter = new JournalWriter(spool.spool)
+    reporter.done(id, now + 1)
+    await reporter.close()
+    void clock
+  }
+  abandon(spool)
+  rmSync(queuePath(spool.spool, 'incoming', id))
+  assert.deepEqual((await recoverJournal(spool.spool, me)).restored, [])
+})
+
+test('close() syncs a message that moves just when it is looked at', async () => {
+  using spool = journalSpool()
+  const [id] = await commit(spool, ['text'])
+  assert.ok(id)
+  const synced: string[] = []
+  const paths = new Map<number, string>()
+  let moved = false
+  using undo = substituteFiles({
+    ...nodeFileSystem,
+    open: (path, flags, mode) => {
+      if (!moved && path.endsWith(`incoming/${id}`)) {
+        moved = true
+        renameSync(queuePath(spool.spool, 'incoming', id), queuePath(spool.spool, 'active', id))
+      }
+      const fd = nodeFileSystem.open(path, flags, mode)
+      paths.set(fd, path)
+      return fd
+    },
+    fsync: (fd) => {
+      synced.push(paths.get(fd) ?? '')
+      return Promise.resolve()
+    },
+  })
+  await journalOf(spool.spool).close()
+  assert.deepEqual(synced, [queuePath(spool.spool, 'active', id), `${spool.path}/active`])
+  void undo
+})
+
+test('commit() of a full segment when no other can be made fails, and the full one is settled once', async () => {
+  using log = captureLog()
+  using spool = journalSpool()
+  const writer = new JournalWriter(spool.spool)
+  const bytes = Buffer.alloc(4_000_000)
+  const message = (name: string): Promise<void> => writer.append({ kind: 'message', id: queueId(name), queue: 'incoming', seconds: 1, bytes })
+  for (let i = 0; i < 8; i += 1) await message(`M${i}`)
+  {
+    using failing = refuseNewFiles()
+    await assert.rejects(message('M8'), { code: 'ENOSPC' })
+    void failing
+  }
+  for (let i = 0; i < 20; i += 1) await message(`N${i}`)
+  await writer.close()
+  assert.deepEqual(segmentPaths(spool.spool), [])
+  assert.equal(log.texts().filter((text) => text.startsWith('error: ')).length, 1)
+})
+
+test('a "done" that could not be written is said later', async () => {
+  using log = captureLog()
+  using spool = journalSpool()
+  const [id] = await commit(spool, ['text'])
+  assert.ok(id)
+  const reporter = new JournalWriter(spool.spool)
+  {
+    using failing = refuseNewFiles()
+    await assert.rejects(reporter.append({ kind: 'done', id, seconds: Math.trunc(Date.now() / 1000) }), { code: 'ENOSPC' })
+    void failing
+  }
+  await reporter.close()
+  abandon(spool)
+  rmSync(queuePath(spool.spool, 'incoming', id))
+  assert.deepEqual((await recoverJournal(spool.spool, me)).restored, [])
+  void log
+})
+
+test('recoverJournal() removes what a crash brought back of messages that had left, and nothing else of that name', async () => {
+  using log = captureLog()
+  using spool = journalSpool()
+  const ids = await commit(spool, ['R whole', 'R torn', 'R other', 'R taken in again'])
+  const [whole = queueId('1'), torn = queueId('2'), other = queueId('3'), requeued = queueId('4')] = ids
+  const reporter = new JournalWriter(spool.spool)
+  for (const id of ids) reporter.done(id)
+  await reporter.append({ kind: 'done', id: queueId('OTHER'), seconds: 1 })
+  abandon(spool)
+  writeFileSync(queuePath(spool.spool, 'incoming', torn), Buffer.alloc(3))
+  writeFileSync(queuePath(spool.spool, 'incoming', other), 'another message under this id')
+  renameSync(queuePath(spool.spool, 'incoming', requeued), queuePath(spool.spool, 'maildrop', requeued))
+  assert.deepEqual((await recoverJournal(spool.spool, me)).restored, [])
+  assert.deepEqual(spool.names('incoming'), [other])
+  assert.deepEqual(spool.names('maildrop'), [requeued])
+  assert.ok(whole)
+  void log
+})
+
+test('recordRemoved() keeps a message that waits in maildrop under its old name from coming back', async () => {
+  using spool = journalSpool()
+  const [id] = await commit(spool, ['requeued'])
+  assert.ok(id)
+  renameSync(queuePath(spool.spool, 'incoming', id), queuePath(spool.spool, 'maildrop', id))
+  await recordRemoved(spool.spool, [id])
+  abandon(spool)
+  rmSync(queuePath(spool.spool, 'maildrop', id))
+  assert.deepEqual((await recoverJournal(spool.spool, me)).restored, [])
+})
+
+test('recoverJournal() leaves alone what is no segment, and says what it cannot read', async () => {
+  using spool = journalSpool()
+  mkdirSync(`${spool.path}/journal/lost+found`)
+  assert.equal((await recoverJournal(spool.spool, me)).segments, 0)
+  mkdirSync(`${spool.path}/journal/1.1.1`)
+  await assert.rejects(recoverJournal(spool.spool, me), /^Error: cannot recover the intake journal ".*journal": Is a directory$/)
 })
