@@ -88,6 +88,14 @@ export function makeParents(spool: Spool, path: string): void {
   }
 }
 
+/** The directories that lead to a file in the queue directory, the nearest first: a new name is durable with all of them. */
+export function foldersAbove(spool: Spool, path: string): string[] {
+  const base = spool.path === '.' ? 0 : spool.path.length + 1
+  const folders: string[] = []
+  for (let end = path.lastIndexOf('/'); end > base; end = path.lastIndexOf('/', end - 1)) folders.push(path.slice(0, end))
+  return folders
+}
+
 /** Runs `call`, which puts a file at `path`; makes missing hash directories and tries once more. */
 export function withParents<T>(spool: Spool, path: string, call: () => T): T {
   try {
