@@ -7,16 +7,17 @@
  */
 import { statSync } from 'node:fs'
 import { quoteLocal, splitExtension } from '#mail/address.ts'
-import type { Identity } from '#system/as-user.ts'
+import { getpwuid } from '#system/users.ts'
 import { foldCase } from '#util/ascii.ts'
 import { parseDestinations } from './destination.ts'
 import type { LocalSettings } from './settings.ts'
+import type { Rights } from './state.ts'
 
 export type Alias = {
   readonly name: string
   readonly value: string
   /** Rights of the owner of the table; undefined for root's tables: default_privs. */
-  readonly privileges: Identity | undefined
+  readonly privileges: Rights | undefined
   readonly unmatched: string
 }
 
@@ -26,7 +27,8 @@ export async function findAlias(
 ): Promise<Alias | 'error' | undefined> {
   if (settings.aliases.empty) return undefined
   const { user, extension, delimiter } = splitExtension(local, settings.delimiters)
-  const keys = extension === undefined ? [[local, '']] as const : [[local, ''], [user, `${delimiter}${extension}`]] as const
+  const whole = [local, ''] as const
+  const keys = extension === undefined ? [whole] : [whole, [user, `${delimiter}${extension}`] as const]
   for (const [name, unmatched] of keys) {
     if (foldCase(name) === namedBy) return undefined
     const found = await settings.aliases.find(quoteLocal(name))
@@ -37,10 +39,10 @@ export async function findAlias(
 }
 
 /** Whoever owns the table decides which commands run: with the owner's rights, unless that is root. */
-function tableOwner(table: string): Identity | undefined {
+function tableOwner(table: string): Rights | undefined {
   const [, path = ''] = /^\w+:(\/.*)$/.exec(table) ?? []
   const stats = path === '' ? undefined : statSync(path, { throwIfNoEntry: false })
-  return stats && stats.uid !== 0 ? { uid: stats.uid, gid: stats.gid } : undefined
+  return stats && stats.uid !== 0 ? (getpwuid(stats.uid) ?? { uid: stats.uid, gid: stats.gid }) : undefined
 }
 
 /** The sender that errors of a list's members go to: its `owner-` alias; undefined when it has none. */

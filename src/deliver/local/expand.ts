@@ -9,7 +9,7 @@
 import { quoteLocal, splitAddress, splitExtension } from '#mail/address.ts'
 import { NOTIFY } from '#mail/dsn-parameters.ts'
 import { log } from '#system/log.ts'
-import { getpwnam, type User } from '#system/users.ts'
+import type { User } from '#system/users.ts'
 import { foldCase } from '#util/ascii.ts'
 import type { EnvelopeRecipient } from '#queue/envelope.ts'
 import type { Router } from '#rewrite/resolve.ts'
@@ -17,7 +17,7 @@ import { isLoop } from '#deliver/mailbox/loop.ts'
 import { findAlias, ownerOf, type Alias } from './alias.ts'
 import { deliverCommand, deliverFile } from './direct.ts'
 import { parseDestinations, type Destination } from './destination.ts'
-import { readForward } from './forward.ts'
+import { readForward, type Forward } from './forward.ts'
 import { readInclude } from './include.ts'
 import { deliverMailbox, deliverUnknown, type MailboxTools } from './mailbox.ts'
 import { endBranch, isFirst, MISCONFIGURED, type Branch, type Expansion } from './state.ts'
@@ -34,7 +34,9 @@ const LEVELS_MAX = 100
 export async function deliverAddress(expansion: Expansion, branch: Branch, tools: ExpandTools): Promise<boolean> {
   const { address } = branch.recipient
   if (isLoop(expansion.seen, address)) {
-    return endBranch(expansion, branch, { kind: 'bounced', status: '5.4.6', reason: `mail forwarding loop for ${address}` })
+    return endBranch(
+      expansion, branch, { kind: 'bounced', status: '5.4.6', reason: `mail forwarding loop for ${address}` },
+    )
   }
   const { local } = splitAddress(address)
   // The same address at the same depth ends in the same places; without this a list of lists could take for ever.
@@ -58,12 +60,19 @@ async function deliverAlias(expansion: Expansion, branch: Branch, alias: Alias, 
   const { settings } = expansion
   if (branch.level > LEVELS_MAX) {
     log.warning(`alias database loop for ${alias.name}`)
-    return endBranch(expansion, branch, { kind: 'bounced', status: '5.4.6', reason: `alias database loop for ${alias.name}` })
+    return endBranch(
+      expansion, branch, { kind: 'bounced', status: '5.4.6', reason: `alias database loop for ${alias.name}` },
+    )
   }
-  const sender = (await ownerOf(settings, alias.name)) ?? (settings.resetOwner ? expansion.delivery.request.sender : branch.sender)
-  const recipient = await reportExpansion(expansion, branch)
+  const inherited = settings.resetOwner ? expansion.delivery.request.sender : branch.sender
+  const listOwner = await ownerOf(settings, alias.name)
+  const sender = listOwner ?? inherited
+  const owner = listOwner ?? (settings.resetOwner ? undefined : branch.owner)
+  const reported = await reportExpansion(expansion, branch)
+  // RFC 3461 §5.2.7.2: what the sender asked for ends at a mailing list.
+  const recipient = listOwner === undefined ? reported : { ...reported, original: '', dsnOrcpt: '' }
   const inner: Branch = {
-    ...branch, recipient, sender, level: branch.level + 1, source: 'alias', privileges: alias.privileges,
+    ...branch, recipient, sender, owner, level: branch.level + 1, source: 'alias', privileges: alias.privileges,
     alias: foldCase(alias.name), extension: alias.unmatched,
     unmatched: settings.propagateExtensions.has('alias') ? alias.unmatched : '',
   }
@@ -86,32 +95,49 @@ async function reportExpansion({ delivery }: Expansion, { recipient }: Branch): 
 
 async function deliverUser(expansion: Expansion, branch: Branch, local: string, tools: ExpandTools): Promise<boolean> {
   // What another user's list names is queued again, so that one slow mailbox does not hold up the list.
-  if (branch.source === 'include') return sendOn(expansion, branch, branch.recipient.address)
   const { settings } = expansion
   const parts = splitExtension(foldCase(local), settings.delimiters)
-  const user = getpwnam(parts.user)
-  const extension = parts.extension === undefined ? '' : `${parts.delimiter}${parts.extension}`
+  const isAnothers = branch.owner !== undefined && foldCase(branch.owner) !== parts.user
+  if (branch.source === 'include' || isAnothers) return sendOn(expansion, branch, branch.recipient.address)
+  if (parts.user === '') {
+    const reason = `null username in "${branch.recipient.address}"`
+    return endBranch(expansion, branch, { kind: 'bounced', status: '5.1.3', reason })
+  }
+  const user = settings.findUser(parts.user)
+  const extension = extensionOf(expansion, parts)
   const inner: Branch = { ...branch, extension, unmatched: extension }
   const forward = user && !branch.forwardOf.has(user.name) ? readForward(settings, inner, user) : undefined
   if (user && forward) return deliverForward(expansion, inner, user, forward, tools)
-  return (await deliverMailbox(expansion, inner, parts.user, user, tools)) ?? deliverUnknownUser(expansion, inner, parts.user, tools)
+  const stays = await deliverMailbox(expansion, inner, parts.user, user, tools)
+  return stays ?? deliverUnknownUser(expansion, inner, parts.user, tools)
+}
+
+/** With its delimiter. Extensions are parts of file names here and there, so none may have a slash. */
+function extensionOf({ delivery }: Expansion, { user, extension, delimiter }: ReturnType<typeof splitExtension>): string {
+  if (extension === undefined) return ''
+  if (!extension.includes('/')) return `${delimiter}${extension}`
+  const { queueId } = delivery.request
+  log.warning(`${queueId}: address with illegal extension: ${user}${delimiter}${extension}`, { queue_id: queueId })
+  return ''
 }
 
 async function deliverForward(
-  expansion: Expansion, branch: Branch, user: User, forward: readonly Destination[], tools: ExpandTools,
+  expansion: Expansion, branch: Branch, user: User, forward: Forward, tools: ExpandTools,
 ): Promise<boolean> {
   const own: Branch = {
-    ...branch, level: branch.level + 1, source: 'forward', privileges: { uid: user.uid, gid: user.gid },
+    ...branch, level: branch.level + 1, source: 'forward', privileges: user, owner: user.name,
     forwardOf: new Set([...branch.forwardOf, user.name]),
-    unmatched: expansion.settings.propagateExtensions.has('forward') ? branch.unmatched : '',
+    unmatched: expansion.settings.propagateExtensions.has('forward') && !forward.hasExtension ? branch.unmatched : '',
   }
-  return deliverAll(expansion, own, forward, tools)
+  return deliverAll(expansion, own, forward.destinations, tools)
 }
 
-async function deliverUnknownUser(expansion: Expansion, branch: Branch, name: string, tools: ExpandTools): Promise<boolean> {
+async function deliverUnknownUser(
+  expansion: Expansion, branch: Branch, name: string, tools: ExpandTools,
+): Promise<boolean> {
   const outcome = await deliverUnknown(expansion, branch, name, tools)
   if (typeof outcome === 'boolean') return outcome
-  const relayed: Branch = { ...branch, level: branch.level + 1, source: 'alias', privileges: undefined }
+  const relayed: Branch = { ...branch, level: branch.level + 1, relayed: true, unmatched: '' }
   return deliverDestination(expansion, relayed, { kind: 'address', address: outcome.relay }, tools)
 }
 
@@ -142,9 +168,11 @@ async function deliverInclude(
 ): Promise<boolean> {
   if (branch.level > LEVELS_MAX) {
     log.warning(`possible :include: loop for ${path}`)
-    return endBranch(expansion, branch, { kind: 'bounced', status: '5.4.6', reason: ':include: nesting limit exceeded' })
+    return endBranch(
+      expansion, branch, { kind: 'bounced', status: '5.4.6', reason: ':include: nesting limit exceeded' },
+    )
   }
-  const included = readInclude(path, branch.privileges, expansion.settings.defaultPrivileges)
+  const included = readInclude(path, branch.privileges)
   if (included.kind === 'failed') return endBranch(expansion, branch, included.end)
   const inner: Branch = {
     ...branch, level: branch.level + 1, source: 'include', privileges: included.privileges,
@@ -177,7 +205,8 @@ function externalOf(address: string): string {
 }
 
 function internalOf(external: string): string {
-  return external.replace(/^"((?:[^"\\]|\\.)*)"(@|$)/, (_all, quoted: string, rest: string) => quoted.replaceAll(/\\(.)/g, '$1') + rest)
+  const [whole, quoted = '', rest = ''] = /^"((?:[^"\\]|\\.)*)"(@|$)/.exec(external) ?? ['']
+  return whole === '' ? external : quoted.replaceAll(/\\(.)/g, '$1') + rest + external.slice(whole.length)
 }
 
 /** Goes into a new message at the end, one for each sender. */

@@ -6,26 +6,30 @@
  * @module
  */
 import fs from 'node:fs'
-import { splitAddress } from '#mail/address.ts'
 import { asUser } from '#system/as-user.ts'
 import { errnoCode, errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
 import type { User } from '#system/users.ts'
 import { splitAtChars } from '#util/split.ts'
 import { parseDestinations, type Destination } from './destination.ts'
+import { expandMacros } from './macros.ts'
 import type { LocalSettings } from './settings.ts'
 import type { Branch } from './state.ts'
 
 const BYTES_MAX = 1_048_576
 const MODE_OTHERS_WRITE = 0o002
 
+/** `hasExtension`: the name of the file has used the extension up. */
+export type Forward = { readonly destinations: readonly Destination[]; readonly hasExtension: boolean }
+
 /** What the user's mail is to do instead of going to the mailbox; undefined without a usable file. */
-export function readForward(settings: LocalSettings, branch: Branch, user: User): Destination[] | undefined {
-  for (const path of forwardPaths(settings, branch, user)) {
+export function readForward(settings: LocalSettings, branch: Branch, user: User): Forward | undefined {
+  for (const { path, hasExtension } of forwardPaths(settings, branch, user)) {
     const text = readOwned(path, user)
     if (text === undefined) continue
-    const destinations = text.split('\n').flatMap((line) => parseDestinations(line, true)).map((each) => homed(each, user))
-    if (destinations.length > 0) return destinations
+    const lines = text.split('\n')
+    const destinations = lines.flatMap((line) => parseDestinations(line, true)).map((each) => homed(each, user))
+    if (destinations.length > 0) return { destinations, hasExtension }
   }
   return undefined
 }
@@ -35,33 +39,24 @@ function homed(destination: Destination, user: User): Destination {
   return { kind: 'file', path: `${user.home}${destination.path.slice(1)}` }
 }
 
-function forwardPaths({ config }: LocalSettings, branch: Branch, user: User): string[] {
-  const macros = userMacros(branch, user)
-  const filter = config.str('forward_expansion_filter')
-  const safe = Object.fromEntries(Object.entries(macros).map(([name, value]) => [name, filtered(value, filter)]))
-  const text = config.expand(config.raw('forward_path'), safe)
-  return [...new Set(splitAtChars(text))].filter((path) => path.startsWith('/'))
-}
-
-/** `$user`, `$home` and kin of local(8). */
-export function userMacros({ recipient, extension }: Branch, user: User | undefined): Record<string, string> {
-  const { local, domain } = splitAddress(recipient.address)
-  return {
-    user: user?.name ?? '', home: user?.home ?? '', shell: user?.shell ?? '', domain: domain ?? '', local,
-    mailbox: local, recipient: recipient.address, extension: extension.slice(1), recipient_delimiter: extension.slice(0, 1),
-  }
-}
-
-/** Characters that are not allowed become `_`: the sender chooses the extension. */
-export function filtered(value: string, allowed: string): string {
-  return Array.from(value, (c) => (allowed.includes(c) ? c : '_')).join('')
+function forwardPaths({ config }: LocalSettings, branch: Branch, user: User): { path: string; hasExtension: boolean }[] {
+  const allowed = config.str('forward_expansion_filter')
+  const expand = (text: string, of: Branch): string => expandMacros(text, of, user, allowed)
+  const words = splitAtChars(config.raw('forward_path'))
+  const paths = words.map((word) => {
+    const path = expand(word, branch)
+    return { path, hasExtension: path !== expand(word, { ...branch, extension: '' }) }
+  })
+  return paths.filter(({ path }, i) => path.startsWith('/') && paths.findIndex((each) => each.path === path) === i)
 }
 
 function readOwned(path: string, user: User): string | undefined {
   try {
     return asUser(user, () => readIfSafe(path, user))
   } catch (error) {
-    if (errnoCode(error) !== 'ENOENT' && errnoCode(error) !== 'ENOTDIR') log.warning(`file ${path}: ${errnoText(error)}`)
+    if (errnoCode(error) !== 'ENOENT' && errnoCode(error) !== 'ENOTDIR') {
+      log.warning(`file ${path}: ${errnoText(error)}`)
+    }
     return undefined
   }
 }

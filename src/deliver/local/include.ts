@@ -1,12 +1,13 @@
 /** :include: files: lists of destinations, read with the rights of who named them. */
 import fs from 'node:fs'
-import { asUser, type Identity } from '#system/as-user.ts'
+import { asUser } from '#system/as-user.ts'
 import { errnoText } from '#system/errno.ts'
+import { getpwuid } from '#system/users.ts'
 import { parseDestinations, type Destination } from './destination.ts'
-import type { End } from './state.ts'
+import type { End, Rights } from './state.ts'
 
 export type Included =
-  | { readonly kind: 'ok'; readonly destinations: Destination[]; readonly privileges: Identity | undefined }
+  | { readonly kind: 'ok'; readonly destinations: Destination[]; readonly privileges: Rights | undefined }
   | { readonly kind: 'failed'; readonly end: End }
 
 const BYTES_MAX = 16 * 1_048_576
@@ -17,31 +18,36 @@ function failed(status: string, reason: string): Included {
 }
 
 /**
- * Reads a list. What it names runs with the rights of the file's owner, or the default ones when that is root.
+ * Reads a list. What it names runs with the rights of the list that names it; when that is root's, with those of the
+ * file's owner: a user must not act with the rights of another by including that one's file.
  *
- * @param privileges Rights of the list that names it; undefined: `fallback`.
+ * @param privileges Rights of the list that names it; undefined: it is root's.
  */
-export function readInclude(path: string, privileges: Identity | undefined, fallback: Identity): Included {
+export function readInclude(path: string, privileges: Rights | undefined): Included {
   if (!path.startsWith('/')) return failed('5.3.5', `:include:${path} uses a relative path`)
   try {
-    return asUser(privileges ?? fallback, () => {
-      const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK)
-      try {
-        return readList(fd, path, privileges)
-      } finally {
-        fs.closeSync(fd)
-      }
-    })
+    const rights = privileges ?? ownerRights(path)
+    return rights ? asUser(rights, () => readList(path, rights)) : readList(path, undefined)
   } catch (error) {
     return failed('4.2.0', `cannot open include file ${path}: ${errnoText(error)}`)
   }
 }
 
-function readList(fd: number, path: string, privileges: Identity | undefined): Included {
-  const stats = fs.fstatSync(fd)
-  if (!stats.isFile()) return failed('5.3.5', `:include: file ${path} is not a regular file`)
-  if ((stats.mode & MODE_OTHERS_WRITE) !== 0) return failed('5.3.5', `:include: file ${path} is world writable`)
-  if (stats.size > BYTES_MAX) return failed('5.3.5', `:include: file ${path} is too large`)
-  const destinations = fs.readFileSync(fd, 'utf8').split('\n').flatMap((line) => parseDestinations(line, true))
-  return { kind: 'ok', destinations, privileges: stats.uid === 0 ? privileges : { uid: stats.uid, gid: stats.gid } }
+function ownerRights(path: string): Rights | undefined {
+  const { uid, gid } = fs.statSync(path)
+  return uid === 0 ? undefined : (getpwuid(uid) ?? { uid, gid })
+}
+
+function readList(path: string, privileges: Rights | undefined): Included {
+  const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK)
+  try {
+    const stats = fs.fstatSync(fd)
+    if (!stats.isFile()) return failed('5.3.5', `:include: file ${path} is not a regular file`)
+    if ((stats.mode & MODE_OTHERS_WRITE) !== 0) return failed('5.3.5', `:include: file ${path} is world writable`)
+    if (stats.size > BYTES_MAX) return failed('5.3.5', `:include: file ${path} is too large`)
+    const destinations = fs.readFileSync(fd, 'utf8').split('\n').flatMap((line) => parseDestinations(line, true))
+    return { kind: 'ok', destinations, privileges }
+  } finally {
+    fs.closeSync(fd)
+  }
 }

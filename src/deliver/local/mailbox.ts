@@ -8,14 +8,16 @@
  * @module
  */
 import { statSync } from 'node:fs'
-import type { Identity } from '#system/as-user.ts'
+import { splitAddress } from '#mail/address.ts'
+import { asUser, type Identity } from '#system/as-user.ts'
+import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
-import type { User } from '#system/users.ts'
+import { isRoot, type User } from '#system/users.ts'
 import type { Maps } from '#tables/maps.ts'
-import { filtered, userMacros } from './forward.ts'
-import { runFor, writeTo } from './direct.ts'
-import type { LocalSettings } from './settings.ts'
-import { endBranch, isFirst, MISCONFIGURED, type Branch, type Expansion } from './state.ts'
+import { foldCase } from '#util/ascii.ts'
+import { rightsOf, runFor, writeTo } from './direct.ts'
+import { expandMacros } from './macros.ts'
+import { endBranch, isFirst, type Branch, type End, type Expansion } from './state.ts'
 
 export type MailboxTools = {
   /** Hands a recipient to another transport, which reports it; true when it stays in the queue. */
@@ -23,57 +25,61 @@ export type MailboxTools = {
 }
 
 const MODE_GROUP_WRITE = 0o020
+const MODE_OTHERS_WRITE = 0o002
+const UNAVAILABLE: End = { kind: 'deferred', status: '4.3.0', reason: 'table lookup failure' }
 
 /** Delivers to a user's mailbox; undefined when there is no such user and no transport for all. */
 export async function deliverMailbox(
   expansion: Expansion, branch: Branch, name: string, user: User | undefined, tools: MailboxTools,
 ): Promise<boolean | undefined> {
   const { settings } = expansion
+  const { local } = splitAddress(branch.recipient.address)
+  if (!isFirst(expansion, `mailbox ${foldCase(local)}`)) return false
   const transport = await choose(settings.mailboxTransportMaps, name, settings.config.str('mailbox_transport'))
-  if (transport === 'error') return endBranch(expansion, branch, MISCONFIGURED)
+  if (transport === undefined) return endBranch(expansion, branch, UNAVAILABLE)
   if (transport !== '') return tools.pass(expansion, branch, transport)
-  if (!user) return undefined
-  if (!isFirst(expansion, `mailbox ${user.name}`)) return false
-  if (settings.requireHome && !statSync(user.home, { throwIfNoEntry: false })) {
-    return endBranch(expansion, branch, { kind: 'deferred', status: '4.3.0', reason: `cannot access home directory ${user.home}` })
-  }
-  const command = await choose(settings.mailboxCommandMaps, name, settings.config.raw('mailbox_command'))
-  if (command === 'error') return endBranch(expansion, branch, MISCONFIGURED)
-  const owner: Identity = { uid: user.uid, gid: user.gid }
-  if (command !== '') {
-    if (user.uid === 0) return endBranch(expansion, branch, MISCONFIGURED)
-    return endBranch(expansion, branch, await runFor(expansion, branch, expandFor(settings, branch, user, command), owner))
-  }
-  const home = settings.config.str('home_mailbox')
-  if (home !== '') {
-    return endBranch(expansion, branch, await writeTo(expansion, branch, `${user.home}/${home}`, { owner, strictOwner: settings.strictOwner, file: false }))
-  }
-  const spool = settings.config.str('mail_spool_directory').replace(/\/+$/, '')
-  const asMaildir = settings.config.str('mail_spool_directory').endsWith('/') && spool.endsWith('/maildir')
-  const path = `${spool}/${user.name}${asMaildir ? '/' : ''}`
-  const identity = spoolIdentity(spool, owner)
-  return endBranch(expansion, branch, await writeTo(expansion, branch, path, { owner: identity, strictOwner: settings.strictOwner, file: false }))
+  return user && endBranch(expansion, branch, await deliverOwn(expansion, branch, name, user))
 }
 
-/** A spool that a group may write to (mail on many systems) needs that group for the lock file. */
-function spoolIdentity(spool: string, owner: Identity): Identity {
-  const stats = statSync(spool, { throwIfNoEntry: false })
-  return stats && (stats.mode & MODE_GROUP_WRITE) !== 0 ? { uid: owner.uid, gid: stats.gid } : owner
+/** By mailbox_command, into the home, or into the spool: the first that is set. */
+async function deliverOwn(expansion: Expansion, branch: Branch, name: string, user: User): Promise<End> {
+  const { settings } = expansion
+  const { config, strictOwner } = settings
+  const missing = settings.requireHome ? homeProblem(user) : undefined
+  if (missing) return missing
+  // As it stands: the shell knows the names, from the environment.
+  const command = await choose(settings.mailboxCommandMaps, name, config.raw('mailbox_command'))
+  if (command === undefined) return UNAVAILABLE
+  if (command !== '') return runFor(expansion, branch, command, rightsOf(settings, user))
+  const home = config.str('home_mailbox')
+  if (home !== '') return writeTo(expansion, branch, `${user.home}/${home}`, { owner: user, strictOwner, file: false })
+  const spool = config.str('mail_spool_directory')
+  const path = spool.endsWith('/') ? `${spool}${user.name}/` : `${spool}/${user.name}`
+  return writeTo(expansion, branch, path, { ...spoolIdentities(spool, user), strictOwner, file: false })
 }
 
-async function choose(maps: Maps, name: string, otherwise: string): Promise<string> {
+function homeProblem({ home, uid, gid }: User): End | undefined {
+  try {
+    asUser({ uid, gid }, () => statSync(home))
+    return undefined
+  } catch (error) {
+    return { kind: 'deferred', status: '4.3.0', reason: `cannot access home directory ${home}: ${errnoText(error)}` }
+  }
+}
+
+/** A spool that a group may write to (mail on many systems) needs that group for the lock file; another one needs root. */
+function spoolIdentities(spool: string, { uid, gid }: User): { owner: Identity; maker?: Identity } {
+  const mode = statSync(spool, { throwIfNoEntry: false })
+  if (!mode || (mode.mode & MODE_OTHERS_WRITE) !== 0) return { owner: { uid, gid } }
+  if ((mode.mode & MODE_GROUP_WRITE) !== 0) return { owner: { uid, gid: mode.gid } }
+  return { owner: { uid, gid }, ...(isRoot() ? { maker: { uid: 0, gid: 0 } } : {}) }
+}
+
+/** Undefined: the table can't be asked. */
+async function choose(maps: Maps, name: string, otherwise: string): Promise<string | undefined> {
   const found = await maps.find(name)
-  if (found.kind === 'error') return 'error'
+  if (found.kind === 'error') return undefined
   return found.kind === 'found' ? found.value : otherwise
-}
-
-/** `$name` of user facts in mailbox_command, made safe for the shell. */
-function expandFor({ config }: LocalSettings, branch: Branch, user: User, command: string): string {
-  const filter = config.str('command_expansion_filter')
-  const facts = userMacros(branch, user)
-  const upper = Object.entries(facts).map(([name, value]) => [name.toUpperCase(), value] as const)
-  const safe = Object.fromEntries([...Object.entries(facts), ...upper].map(([name, value]) => [name, filtered(value, filter)]))
-  return config.expand(command, safe)
 }
 
 /**
@@ -86,10 +92,10 @@ export async function deliverUnknown(
 ): Promise<boolean | { readonly relay: string }> {
   const { settings } = expansion
   const transport = await choose(settings.fallbackTransportMaps, name, settings.config.str('fallback_transport'))
-  if (transport === 'error') return endBranch(expansion, branch, MISCONFIGURED)
+  if (transport === undefined) return endBranch(expansion, branch, UNAVAILABLE)
   if (transport !== '') return tools.pass(expansion, branch, transport)
-  const relay = settings.config.expand(settings.config.raw('luser_relay'), userMacros(branch, undefined))
-  if (relay !== '' && branch.level === 0) return { relay }
+  const relay = branch.relayed ? '' : expandMacros(settings.config.raw('luser_relay'), branch, undefined)
+  if (relay !== '') return { relay }
   // RFC 5321 §4.5.1: mail to postmaster may not be refused. Without an alias it has nowhere to go.
   if (/^(?:postmaster|mailer-daemon)$/i.test(name)) {
     log.warning(`required alias not found: ${name}`)

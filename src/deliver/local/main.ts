@@ -39,14 +39,19 @@ await runWorker('local', (worker) => {
       spool: tools.spool, bounceRejected: returnRefused(config, tools.bounces),
     }),
     queueOwner: owner,
-    origin: { myhostname: config.str('myhostname'), mailName: config.str('mail_name'), queueService: config.str('queue_service_name') },
+    origin: {
+      myhostname: config.str('myhostname'), mailName: config.str('mail_name'),
+      queueService: config.str('queue_service_name'),
+    },
   }
   dropGroups()
-  const deliverOne = async (delivery: Delivery, root: EnvelopeRecipient, seen: ReadonlySet<string>): Promise<boolean> => {
+  const deliverOne = async (
+    delivery: Delivery, root: EnvelopeRecipient, seen: ReadonlySet<string>,
+  ): Promise<boolean> => {
     const expansion: Expansion = { delivery, settings, root, seen, duplicates: new Set(), forwards: new Map() }
     const branch: Branch = {
       recipient: root, sender: delivery.request.sender, level: 0, source: 'envelope', privileges: undefined,
-      forwardOf: new Set(), alias: undefined, extension: '', unmatched: '',
+      owner: undefined, relayed: false, forwardOf: new Set(), alias: undefined, extension: '', unmatched: '',
     }
     const left = await deliverAddress(expansion, branch, expandTools)
     if (await resendAll(expansion, branch, resendTools) || left) return true

@@ -23,11 +23,16 @@ export function openPass(): (expansion: Expansion, branch: Branch, transport: st
     const nexthop = colon < 0 ? '' : transport.slice(colon + 1)
     const client = clients.get(name) ?? openClient(`private/${name}`, isDeliverReply, { connections: CONNECTIONS_MAX })
     clients.set(name, client)
-    log.info(`${request.queueId}: passing <${externalAddress(branch.recipient.address)}> to transport=${name}`, { queue_id: request.queueId })
+    log.info(
+      `${request.queueId}: passing <${externalAddress(branch.recipient.address)}> to transport=${name}`,
+      { queue_id: request.queueId },
+    )
     // Only the recipient as it stands in the queue file may be marked by the other agent.
     const recipient = branch.level === 0 ? branch.recipient : { ...branch.recipient, offset: 0 }
     try {
-      const reply = await client.request({ ...request, sender: branch.sender, nexthop: nexthop || request.nexthop, recipients: [recipient] })
+      const reply = await client.request(
+        { ...request, sender: branch.sender, nexthop: nexthop || request.nexthop, recipients: [recipient] }
+      )
       return reply.status !== 0
     } catch (error) {
       log.warning(`${request.queueId}: transport ${name}: ${errnoText(error)}`, { queue_id: request.queueId })

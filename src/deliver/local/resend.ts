@@ -6,7 +6,7 @@
  */
 import type { Cleanup } from '#cleanup/cleanup.ts'
 import { externalAddress } from '#mail/address.ts'
-import { RECORD } from '#queue/record.ts'
+import { QueueFileError, RECORD } from '#queue/record.ts'
 import type { EnvelopeRecipient } from '#queue/envelope.ts'
 import { asUser, type Identity } from '#system/as-user.ts'
 import { errnoText } from '#system/errno.ts'
@@ -42,20 +42,28 @@ async function resend(
     const id = await queue(expansion, branch, recipients, tools)
     return await endBranch(expansion, branch, { kind: 'sent', status: '2.0.0', reason: `forwarded as ${id}` })
   } catch (error) {
+    if (error instanceof QueueFileError) throw error
     log.warning(`${request.queueId}: cannot forward: ${errnoText(error)}`, { queue_id: request.queueId })
     return endBranch(expansion, branch, { kind: 'deferred', status: '4.3.0', reason: 'unable to forward message' })
   }
 }
 
 async function queue(
-  expansion: Expansion, branch: Branch, recipients: readonly EnvelopeRecipient[], { cleanup, origin, queueOwner }: ResendTools,
+  expansion: Expansion, branch: Branch, recipients: readonly EnvelopeRecipient[],
+  { cleanup, origin, queueOwner }: ResendTools,
 ): Promise<string> {
   const { delivery: { request, message }, root, settings } = expansion
   const records = [...messageRecords(request, branch.sender), ...recipients.flatMap(recipientRecords)]
   // The queue file must belong to who reads the queue, though this process is root.
-  const draft = asUser(queueOwner, () => new MailDraft(cleanup, origin, { records, recipients: [], flags: { map: true } }))
+  const draft = asUser(
+    queueOwner, () => new MailDraft(cleanup, origin, { records, recipients: [], flags: { map: true } }),
+  )
   try {
-    if (settings.prependDelivered.has('forward')) draft.line(`Delivered-To: ${externalAddress(root.address).toLowerCase()}`)
+    if (settings.prependDelivered.has('forward')) {
+      draft.line(
+        `Delivered-To: ${externalAddress(root.address).toLowerCase()}`
+      )
+    }
     for (const piece of message.contentRecords(request.dataOffset)) {
       draft.piece(piece)
       const full = draft.writable()
@@ -71,16 +79,20 @@ async function queue(
 }
 
 function messageRecords(request: DeliverRequest, sender: string): EnvelopeRecord[] {
+  // RFC 3461 §5.2.7.2: a mailing list asks for nothing in the name of the sender.
+  const isList = sender !== request.sender
   const attributes: [string, string][] = [
-    ['ret_flags', request.retFlags === 0 ? '' : String(request.retFlags)],
-    ['envelope_id', request.envelopeId],
+    ['ret_flags', request.retFlags === 0 || isList ? '' : String(request.retFlags)],
+    ['envelope_id', isList ? '' : request.envelopeId],
     ['log_client_name', request.clientName], ['log_client_address', request.clientAddress],
     ['log_protocol_name', request.protocolName], ['log_helo_name', request.heloName],
     ['sasl_method', request.saslMethod], ['sasl_username', request.saslUsername], ['sasl_sender', request.saslSender],
     ['log_ident', request.queueId], ['rewrite_context', request.rewriteContext],
   ]
   const given = attributes.filter(([, value]) => value !== '')
-  return [[RECORD.sender, sender], ...given.map(([name, value]): EnvelopeRecord => [RECORD.attribute, `${name}=${value}`])]
+  return [
+    [RECORD.sender, sender], ...given.map(([name, value]): EnvelopeRecord => [RECORD.attribute, `${name}=${value}`]),
+  ]
 }
 
 function recipientRecords(recipient: EnvelopeRecipient): EnvelopeRecord[] {

@@ -5,7 +5,7 @@
  */
 import type { Config } from '#config/config.ts'
 import type { Identity } from '#system/as-user.ts'
-import { getpwnam, isRoot } from '#system/users.ts'
+import { getpwnam, isRoot, type User } from '#system/users.ts'
 import { openMaps, type Maps } from '#tables/maps.ts'
 import { exportedEnvironment } from '#deliver/command/environment.ts'
 import type { LockSettings } from '#deliver/mailbox/mbox.ts'
@@ -36,11 +36,14 @@ export type LocalSettings = {
   readonly expandOwner: boolean
   readonly resetOwner: boolean
   readonly requireHome: boolean
+  readonly findUser: (name: string) => User | undefined
 }
 
 /** @throws {Error} When default_privs names no usable user. */
 export function readSettings(config: Config): LocalSettings {
-  const maps = (name: 'alias_maps' | 'mailbox_transport_maps' | 'mailbox_command_maps' | 'fallback_transport_maps'): Maps =>
+  const maps = (
+    name: 'alias_maps' | 'mailbox_transport_maps' | 'mailbox_command_maps' | 'fallback_transport_maps'
+  ): Maps =>
     // No $number substitution: mail addresses must not choose commands.
     openMaps(name, config.str(name), { config, regsub: false })
   return {
@@ -67,6 +70,7 @@ export function readSettings(config: Config): LocalSettings {
     expandOwner: config.bool('expand_owner_alias'),
     resetOwner: config.bool('reset_owner_alias'),
     requireHome: config.bool('require_home_directory'),
+    findUser: getpwnam,
   }
 }
 

@@ -50,7 +50,11 @@ export function copyHead(sender: string, recipient: EnvelopeRecipient, options: 
   const lines: string[] = []
   if (options.fromLine) lines.push(`From ${from === '' ? 'MAILER-DAEMON' : from}  ${ctime(now)}`)
   if (options.returnPath) lines.push(`Return-Path: <${from}>`)
-  if (options.originalTo && recipient.original !== '') lines.push(`X-Original-To: ${externalAddress(recipient.original)}`)
+  if (options.originalTo && recipient.original !== '') {
+    lines.push(
+      `X-Original-To: ${externalAddress(recipient.original)}`
+    )
+  }
   if (options.deliveredTo !== undefined) lines.push(`Delivered-To: ${externalAddress(options.deliveredTo)}`)
   return lines.map((line) => line + eol).join('')
 }
@@ -79,6 +83,8 @@ export function* copyMessage(
 }
 
 function quote(out: ByteWriter, { data }: ContentPiece, options: CopyOptions): void {
-  if (options.quoteFrom && data.length >= FROM.length && FROM.equals(data.subarray(0, FROM.length))) out.appendByte(GREATER)
+  if (options.quoteFrom && data.length >= FROM.length && FROM.equals(data.subarray(0, FROM.length))) {
+    out.appendByte(GREATER)
+  }
   if (options.dots === true && data[0] === DOT) out.appendByte(DOT)
 }

@@ -34,7 +34,10 @@ export class MailboxError extends Error {
 
 export type MboxOptions = {
   readonly owner: Identity
-  /** Identity for the lock file, where the folder is not the owner's; default: the owner. */
+  /** Who makes the lock file and a new mailbox, where the folder is not the owner's; default: the owner. */
+  readonly maker?: Identity
+  /** Deliver without a lock file where none can be made. */
+  readonly lockFileOptional?: boolean
   readonly locks: LockSettings
   /** Bytes the file may have; 0 is no limit. */
   readonly sizeMax: number
@@ -66,38 +69,52 @@ export async function deliverMbox(path: string, chunks: Iterable<Uint8Array>, op
 const busy = new Map<string, Promise<void>>()
 
 async function deliverInTurn(path: string, chunks: Iterable<Uint8Array>, options: MboxOptions): Promise<void> {
-  const { owner, locks } = options
-  const dotlock = locks.styles.has('dotlock') ? `${path}.lock` : undefined
-  if (dotlock !== undefined) await takeDotlock(dotlock, options)
+  const { owner, locks, sizeMax } = options
+  const maker = options.maker ?? owner
+  // A device is no mailbox: there is nothing to lock, and nothing to keep.
+  const isDevice = path.startsWith('/dev/')
+  const dotlock = locks.styles.has('dotlock') && !isDevice ? await takeDotlock(`${path}.lock`, maker, options) : undefined
   try {
-    const fd = asUser(owner, () => openMailbox(path, options))
+    const fd = asUser(maker, () => (isDevice ? fs.openSync(path, DEVICE_FLAGS) : openMailbox(path, options)))
     try {
-      await lockFile(fd, path, locks)
-      await appendAll(fd, chunks, options.sizeMax)
+      if (!isDevice) await lockFile(fd, path, locks)
+      await appendAll(fd, chunks, sizeMax)
     } finally {
       fs.closeSync(fd)
     }
   } finally {
-    if (dotlock !== undefined) asUser(owner, () => fs.rmSync(dotlock, { force: true }))
+    if (dotlock !== undefined) asUser(maker, () => fs.rmSync(dotlock, { force: true }))
   }
 }
 
-/** Opens the file itself, never what a link in its place points to. */
-function openMailbox(path: string, { owner, strictOwner }: MboxOptions): number {
-  const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = fs.constants
-  const device = path.startsWith('/dev/')
-  const fd = fs.openSync(path, O_WRONLY | O_APPEND | (device ? 0 : O_CREAT | O_NOFOLLOW) | O_NONBLOCK, FILE_MODE)
+const { O_WRONLY, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = fs.constants
+const DEVICE_FLAGS = O_WRONLY | O_APPEND | O_NONBLOCK
+/** The file itself, never what a link in its place points to. */
+const MAILBOX_FLAGS = O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK
+
+function openMailbox(path: string, { owner, maker, strictOwner }: MboxOptions): number {
+  const fd = maker ? openOrGive(path, owner) : fs.openSync(path, MAILBOX_FLAGS | O_CREAT, FILE_MODE)
   const { uid, mode, nlink } = fs.fstatSync(fd)
-  const kind = mode & fs.constants.S_IFMT
   const refuse = (text: string): never => {
     fs.closeSync(fd)
     throw new MailboxError('5.2.0', text)
   }
-  if (device) return fd
-  if (kind !== fs.constants.S_IFREG) refuse(`destination ${path} is not a regular file`)
+  if ((mode & fs.constants.S_IFMT) !== fs.constants.S_IFREG) refuse(`destination ${path} is not a regular file`)
   if (nlink !== 1) refuse(`file ${path} should not have multiple links`)
   if ((mode & 0o111) !== 0) refuse(`file is executable`)
   if (strictOwner && uid !== owner.uid) throw notOwner(fd, path)
+  return fd
+}
+
+/** Opens a mailbox; a new one becomes the owner's, who could not have made it there. */
+function openOrGive(path: string, owner: Identity): number {
+  try {
+    return fs.openSync(path, MAILBOX_FLAGS)
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error
+  }
+  const fd = fs.openSync(path, MAILBOX_FLAGS | O_CREAT | O_EXCL, FILE_MODE)
+  fs.fchownSync(fd, owner.uid, owner.gid)
   return fd
 }
 
@@ -106,16 +123,22 @@ function notOwner(fd: number, path: string): MailboxError {
   return new MailboxError('4.2.0', `destination ${path} is not owned by recipient`)
 }
 
-async function takeDotlock(path: string, { owner, locks }: MboxOptions): Promise<void> {
+/** The path of the lock file; undefined: none can be made, and none is needed. */
+async function takeDotlock(
+  path: string, maker: Identity, { locks, lockFileOptional }: MboxOptions,
+): Promise<string | undefined> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      fs.closeSync(asUser(owner, () => fs.openSync(path, 'wx', FILE_MODE)))
-      return
+      fs.closeSync(asUser(maker, () => fs.openSync(path, 'wx', FILE_MODE)))
+      return path
     } catch (error) {
+      if (isErrno(error, 'EACCES') && lockFileOptional === true) return undefined
       if (!isErrno(error, 'EEXIST')) throw error
     }
-    if (attempt >= locks.attempts) throw new MailboxError('4.2.0', `unable to lock for exclusive access: lock file ${path} exists`)
-    if (isStale(path, locks.staleMs)) asUser(owner, () => fs.rmSync(path, { force: true }))
+    if (attempt >= locks.attempts) {
+      throw new MailboxError('4.2.0', `unable to lock for exclusive access: lock file ${path} exists`)
+    }
+    if (isStale(path, locks.staleMs)) asUser(maker, () => fs.rmSync(path, { force: true }))
     else await delay(locks.delayMs)
   }
 }
@@ -148,7 +171,11 @@ async function appendAll(fd: number, chunks: Iterable<Uint8Array>, sizeMax: numb
       if (sizeMax > 0 && total > sizeMax) throw new MailboxError('5.2.2', 'mailbox size limit exceeded')
       for (let at = 0; at < chunk.length;) at += fs.writeSync(fd, chunk, at)
     }
-    if (regular) await new Promise<void>((resolve, reject) => fs.fsync(fd, (error) => (error ? reject(error) : resolve())))
+    if (regular) {
+      await new Promise<void>(
+        (resolve, reject) => fs.fsync(fd, (error) => (error ? reject(error) : resolve()))
+      )
+    }
   } catch (error) {
     if (regular) fs.ftruncateSync(fd, size)
     throw error
