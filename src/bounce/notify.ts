@@ -61,7 +61,9 @@ async function writeNotice(
   for (const line of report.tail) draft.line(line)
 }
 
-async function copyOriginal(draft: MailDraft, { message, envelope }: NonNullable<Original>, headersOnly: boolean): Promise<void> {
+async function copyOriginal(
+  draft: MailDraft, { message, envelope }: NonNullable<Original>, headersOnly: boolean,
+): Promise<void> {
   let lineStarts = true
   for (const piece of message.contentRecords(envelope.dataOffset)) {
     if (headersOnly && lineStarts && !belongsToHeader(piece)) break
@@ -84,7 +86,8 @@ function reportFacts(
   const { myhostname, mailName } = settings
   const sender = externalAddress(about.sender)
   const arrival = new Date((original?.envelope.arrival.seconds ?? Math.trunc(now.getTime() / 1000)) * 1000)
-  const encoding = settings.smtputf8 ? '8bit' : about.encoding === '8bit' ? '8bit' : about.encoding === '7bit' ? '7bit' : ''
+  const known = about.encoding === '8bit' || about.encoding === '7bit' ? about.encoding : ''
+  const encoding = settings.smtputf8 ? '8bit' : known
   return {
     kind: notice.kind, forPostmaster: notice.forPostmaster, to: externalAddress(notice.recipient),
     boundary: `${about.queueId}.${Math.trunc(now.getTime() / 1000)}/${myhostname}`,

@@ -86,7 +86,9 @@ function wants(occasion: Occasion, notify: number): boolean {
 
 function discarded(occasion: Occasion): Plan {
   if (occasion === 'trace') {
-    return { notices: [], silent: { level: 'info', line: 'not sending trace/success notification for double-bounce message' } }
+    return {
+      notices: [], silent: { level: 'info', line: 'not sending trace/success notification for double-bounce message' },
+    }
   }
   return { notices: [], silent: { level: 'warning', line: 'undeliverable postmaster notification discarded' } }
 }
@@ -97,7 +99,9 @@ function postmasterOnly(
   const { notifyClasses } = settings
   if (occasion === 'delay') {
     if (!notifyClasses.has('delay')) return { notices: [] }
-    return { notices: [notice(occasion, message, records, settings, { forPostmaster: true, to: settings.delayRecipient })] }
+    return {
+      notices: [notice(occasion, message, records, settings, { forPostmaster: true, to: settings.delayRecipient })]
+    }
   }
   const wanted = notifyClasses.has('2bounce') || (occasion === 'failure' && notifyClasses.has('bounce'))
   if (wanted) {
@@ -105,7 +109,9 @@ function postmasterOnly(
     return { notices: [notice(occasion, message, records, settings, { forPostmaster: true, to })] }
   }
   if (occasion === 'failure') return { notices: [] }
-  return { notices: [], silent: { level: 'info', line: 'not sending trace/success notification for single-bounce message' } }
+  return {
+    notices: [], silent: { level: 'info', line: 'not sending trace/success notification for single-bounce message' },
+  }
 }
 
 function notice(

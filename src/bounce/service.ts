@@ -89,12 +89,16 @@ export class BounceService {
     await appendLog(this.#spool, this.#log, id, batch.records, { compatible: this.#settings.compatibleLog })
   }
 
-  async #report(occasion: Occasion, about: NoticeMessage, how: { clean?: boolean; verp?: string }): Promise<BounceReply> {
+  async #report(
+    occasion: Occasion, about: NoticeMessage, how: { clean?: boolean; verp?: string },
+  ): Promise<BounceReply> {
     const id = checkedId(about.queueId)
     const records = [...readLog(this.#spool, this.#log, id)]
     using original = this.#openOriginal(id, about.queueName)
     const notices = this.#plan(occasion, about, records, original)
-    const sent = await this.#send(id, how.verp === undefined ? notices : perRecipient(notices, about.sender, how.verp), about, original)
+    const sent = await this.#send(
+      id, how.verp === undefined ? notices : perRecipient(notices, about.sender, how.verp), about, original,
+    )
     if (!sent && how.clean !== true) return FAILED
     // A log of deferrals becomes a bounce: its recipients are done, and must not be tried again.
     if (occasion === 'failure' && this.#log === 'defer') this.#markRecords(id, queueName(about.queueName), records)
@@ -179,6 +183,11 @@ function queueName(text: string): QueueName {
 
 /** One notice for each recipient, with the recipient in the address it goes to. */
 function perRecipient(notices: readonly Notice[], sender: string, delimiters: string): Notice[] {
-  return notices.flatMap((notice) => notice.forPostmaster ? [notice] : notice.records.map((record) =>
-    ({ ...notice, records: [record], recipient: verpAddress(sender, record.original || record.recipient, delimiters) })))
+  return notices.flatMap((notice) => {
+    if (notice.forPostmaster) return [notice]
+    return notice.records.map((record) => {
+      const recipient = verpAddress(sender, record.original || record.recipient, delimiters)
+      return { ...notice, records: [record], recipient }
+    })
+  })
 }

@@ -64,7 +64,9 @@ function rawTemplates(config: Config): Templates {
     return parseTemplates(readFileSync(file, 'utf8'), builtIn, (problem) => log.warning(`${file}: ${problem}`))
   } catch (error) {
     // A notice in our words is better than none.
-    log.warning(`${file}: ${error instanceof SyntaxError ? error.message : errnoText(error)} -- using built-in templates`)
+    log.warning(
+      `${file}: ${error instanceof SyntaxError ? error.message : errnoText(error)} -- using built-in templates`
+    )
     return builtIn
   }
 }

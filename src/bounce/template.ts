@@ -90,7 +90,9 @@ export function parseTemplates(text: string, builtIn: Templates, warn: (problem:
   return templates
 }
 
-function parseTemplate(name: string, lines: string[], builtIn: RawTemplate, warn: (problem: string) => void): RawTemplate {
+function parseTemplate(
+  name: string, lines: string[], builtIn: RawTemplate, warn: (problem: string) => void,
+): RawTemplate {
   const empty = lines.indexOf('')
   const headers = lines.slice(0, Math.max(empty, 0))
   const refuse = (problem: string): RawTemplate => {
@@ -107,7 +109,9 @@ function parseTemplate(name: string, lines: string[], builtIn: RawTemplate, warn
     values[field] = value
   }
   const text = lines.slice(empty + 1)
-  if (values.charset.toLowerCase() === 'us-ascii' && !isAscii(text.join(''))) return refuse('non-ASCII text without charset')
+  if (values.charset.toLowerCase() === 'us-ascii' && !isAscii(text.join(''))) {
+    return refuse('non-ASCII text without charset')
+  }
   return { ...values, text }
 }
 
@@ -115,7 +119,9 @@ const FIELDS: Readonly<Record<string, 'charset' | 'from' | 'subject' | 'postmast
   charset: 'charset', from: 'from', subject: 'subject', 'postmaster-subject': 'postmasterSubject',
 }
 
-const UNIT_SECONDS: Readonly<Record<string, number>> = { seconds: 1, minutes: 60, hours: 3600, days: 86400, weeks: 604800 }
+const UNIT_SECONDS: Readonly<Record<string, number>> = {
+  seconds: 1, minutes: 60, hours: 3600, days: 86400, weeks: 604800,
+}
 const TIMED = /^(delay_warning_time|maximal_queue_lifetime)_(\w+)$/
 
 /** Parameters that may be shown in another unit. */
@@ -140,7 +146,9 @@ export function expandText(
     }
     const divisor = UNIT_SECONDS[unit]
     if (divisor === undefined) throw new SyntaxError(`unrecognized suffix in parameter $${name}`)
-    return String(Math.trunc(seconds(parameter === 'delay_warning_time' ? parameter : 'maximal_queue_lifetime') / divisor))
+    return String(
+      Math.trunc(seconds(parameter === 'delay_warning_time' ? parameter : 'maximal_queue_lifetime') / divisor)
+    )
   }
   return text.map((line) => line.replaceAll(/\$(?:\$|(\w+)|\{(\w+)\}|\((\w+)\))/g,
     (all, a?: string, b?: string, c?: string) => (all === '$$' ? '$' : one(a ?? b ?? c ?? ''))))

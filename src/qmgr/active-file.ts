@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { errnoText, isErrno } from '#system/errno.ts'
+import { isErrno } from '#system/errno.ts'
 import { files, O_RDONLY, O_RDWR } from '#system/files.ts'
 import type { Logger } from '#system/log.ts'
 import { flock } from '#system/posix.ts'
@@ -30,9 +30,10 @@ const MODE_BITS = 0o7777
  * Reads the envelope of a message in active/, under an exclusive lock.
  *
  * @param before An envelope that was read in part: only its next recipients are read.
+ * @throws {NodeJS.ErrnoException} When it is there and cannot be read.
  */
 export function loadFile(tools: FileTools, id: QueueId, before?: Envelope): Loaded {
-  const fd = openActive(tools, id)
+  const fd = openActive(tools.spool, id)
   if (fd === undefined) return { kind: 'gone' }
   try {
     if (!flock(fd, 'exclusive', false)) return { kind: 'locked' }
@@ -51,12 +52,12 @@ export function loadFile(tools: FileTools, id: QueueId, before?: Envelope): Load
   }
 }
 
-function openActive({ spool, log }: FileTools, id: QueueId): number | undefined {
+function openActive(spool: Spool, id: QueueId): number | undefined {
   try {
     return files.open(queuePath(spool, 'active', id), O_RDWR)
   } catch (error) {
-    if (!isErrno(error, 'ENOENT')) log.warning(`open active ${id}: ${errnoText(error)}`)
-    return undefined
+    if (isErrno(error, 'ENOENT')) return undefined
+    throw error
   }
 }
 

@@ -19,32 +19,11 @@ import type { Logger } from '#system/log.ts'
 import type { Envelope, EnvelopeRecipient } from '#queue/envelope.ts'
 import { removeLog } from '#queue/logs.ts'
 import { moveFile, queuePath, stampFile, type QueueId, type Spool } from '#queue/spool.ts'
+import type { ActiveMessage, NoticeTools } from './active-message.ts'
 import { hasLog, isWhole, loadFile, markWarned, unfinishedRecipients } from './active-file.ts'
 import { isExpired, isWarningDue, nextAttempt, type Backoff, type Lifetimes } from './lifetime.ts'
 import { routeRecipients, type RouteTools } from './route.ts'
 import type { Entry, Reason, Scheduler } from './scheduler.ts'
-
-/** One message of the active queue. */
-export type ActiveMessage = {
-  readonly id: QueueId
-  envelope: Envelope
-  readonly activeAtMs: number
-  /** Entries, queued or under way, that have not ended. */
-  pending: number
-  /** Some recipient was deferred: the message stays. */
-  left: boolean
-  /** `postsuper -e` asked for its end. */
-  readonly forceExpired: boolean
-}
-
-/** Notices about a message, made by the bounce service; each rejects when the notice could not be queued. */
-export type NoticeTools = {
-  bounce(message: ActiveMessage): Promise<void>
-  /** Turns the deferrals into a bounce and marks their recipients done. */
-  expire(message: ActiveMessage): Promise<void>
-  warn(message: ActiveMessage): Promise<void>
-  trace(message: ActiveMessage): Promise<void>
-}
 
 export type ActiveSettings = {
   readonly recipientsAtOnce: number
@@ -64,8 +43,10 @@ export type ActiveTools = {
   /** New work stands in the scheduler. */
   readonly wake: () => void
   /** A message has left the queue for good. */
-  readonly removed: (id: QueueId) => void
+  readonly removed: (id: QueueId, createSeconds: number) => void
 }
+
+export type { ActiveMessage, NoticeTools } from './active-message.ts'
 
 const STILL_DELIVERED_WAIT_SECONDS = 60
 
@@ -75,6 +56,11 @@ export class ActiveQueue {
   readonly #messages = new Map<QueueId, ActiveMessage>()
   /** Files that are being removed. */
   readonly #removals = new Set<Promise<void>>()
+  /** Messages whose entries have all ended, while notices about them are made. */
+  readonly #finishing = new Set<Promise<void>>()
+  /** Files that could not be moved to deferred/, and the times of their next attempts. */
+  readonly #stranded = new Map<QueueId, number>()
+  #abandoned = false
 
   constructor(tools: ActiveTools) {
     this.#tools = tools
@@ -85,9 +71,20 @@ export class ActiveQueue {
     return this.#messages.size + this.#removals.size
   }
 
-  /** Resolves when no file is being removed any more. */
+  /** Resolves when no message is being finished or removed any more. */
   async settled(): Promise<void> {
+    while (this.#finishing.size + this.#removals.size > 0) await Promise.all([...this.#finishing, ...this.#removals])
+  }
+
+  /** Another queue manager takes over active/: no further file is touched. Resolves when those under way are removed. */
+  async abandon(): Promise<void> {
+    this.#abandoned = true
     await Promise.all(this.#removals)
+  }
+
+  /** Tries again to move what could not be moved to deferred/; called now and then, as nobody else would look for it. */
+  retryStranded(): void {
+    for (const [id, wakeAt] of [...this.#stranded]) this.#park(id, wakeAt)
   }
 
   has(id: QueueId): boolean {
@@ -102,28 +99,38 @@ export class ActiveQueue {
   async activate(id: QueueId, from: 'incoming' | 'deferred'): Promise<boolean> {
     const { spool, clock } = this.#tools
     if (this.#messages.has(id) || !moveFile(spool, id, from, 'active')) return false
-    const loaded = this.#load(id)
+    const loaded = this.#loadOrPark(id)
     if (!loaded) return false
     const message: ActiveMessage = {
-      id, envelope: loaded.envelope, activeAtMs: clock.now(), pending: 0, left: false, forceExpired: loaded.forceExpired,
+      id, envelope: loaded.envelope, forceExpired: loaded.forceExpired, activeAtMs: clock.now(),
+      pending: 0, left: false,
     }
     this.#messages.set(id, message)
     this.#logActive(message)
-    if (message.forceExpired && hasLog(spool, 'defer', id)) {
-      message.left = true
-      await this.#finish(message)
-      return true
+    try {
+      await this.#begin(message)
+    } catch (error) {
+      this.#cannot('start', message, error)
     }
-    removeLog(spool, 'defer', id)
-    await this.#schedule(message)
     return true
+  }
+
+  async #begin(message: ActiveMessage): Promise<void> {
+    const { spool } = this.#tools
+    if (message.forceExpired && hasLog(spool, 'defer', message.id)) {
+      message.left = true
+      await this.#finishSoon(message)
+      return
+    }
+    removeLog(spool, 'defer', message.id)
+    await this.#schedule(message)
   }
 
   /** One entry has ended. `left`: some of its recipients stay in the queue. */
   entryDone(message: ActiveMessage, left: boolean): void {
     message.left ||= left
     message.pending -= 1
-    if (message.pending === 0) this.#finishSoon(message)
+    if (message.pending === 0) void this.#finishSoon(message)
   }
 
   /**
@@ -134,7 +141,7 @@ export class ActiveQueue {
     const { scheduler, settings, wake } = this.#tools
     const nexthop = `${reason.status} ${reason.text}`
     for (const { message, recipients } of entries) {
-      const open = this.unfinished(message, recipients)
+      const open = this.#openOf(message, recipients)
       if (open.length > 0) {
         message.pending += scheduler.add(message, settings.retryTransport, nexthop, nexthop, open)
       }
@@ -143,9 +150,31 @@ export class ActiveQueue {
     wake()
   }
 
+  /** All, where that can't be read: a recipient too many is found done by the next attempt. */
+  #openOf(message: ActiveMessage, recipients: EnvelopeRecipient[]): EnvelopeRecipient[] {
+    try {
+      return this.unfinished(message, recipients)
+    } catch (error) {
+      this.#tools.log.warning(`${message.id}: cannot read its recipients: ${errnoText(error)}`)
+      return recipients
+    }
+  }
+
   /** The recipients whose record in the queue file still says "to do". */
   unfinished(message: ActiveMessage, recipients: readonly EnvelopeRecipient[]): EnvelopeRecipient[] {
     return unfinishedRecipients(this.#tools.spool, message.id, recipients)
+  }
+
+  /** A file that can't be read now must not stay in active/, where nobody looks for it. */
+  #loadOrPark(id: QueueId): ReturnType<ActiveQueue['#load']> {
+    const { clock, log, settings } = this.#tools
+    try {
+      return this.#load(id)
+    } catch (error) {
+      log.warning(`open active ${id}: ${errnoText(error)}`)
+      this.#park(id, Math.trunc(clock.now() / 1000) + settings.backoff.minimal)
+      return undefined
+    }
   }
 
   /** Reads the envelope, or its next recipients; undefined when the message can't be delivered now. */
@@ -185,7 +214,9 @@ export class ActiveQueue {
     const size = envelope.contentLength > 0 ? envelope.contentLength : envelope.contentSize
     const sender = externalAddress(envelope.sender)
     const fields = { queue_id: id, from: sender, size, nrcpt: envelope.recipientCount }
-    this.#tools.log.info(`${id}: from=<${sender}>, size=${size}, nrcpt=${envelope.recipientCount} (queue active)`, fields)
+    this.#tools.log.info(
+      `${id}: from=<${sender}>, size=${size}, nrcpt=${envelope.recipientCount} (queue active)`, fields,
+    )
   }
 
   /** Routes the recipients just read and hands them to the scheduler. */
@@ -214,11 +245,18 @@ export class ActiveQueue {
     return [{ transport: settings.retryTransport, nexthop, key: nexthop, recipients }]
   }
 
-  #finishSoon(message: ActiveMessage): void {
-    this.#finish(message).catch((error: unknown) => {
-      this.#tools.log.warning(`${message.id}: cannot finish: ${errnoText(error)}`)
-      this.#defer(message)
-    })
+  /** Never rejects. */
+  #finishSoon(message: ActiveMessage): Promise<void> {
+    const finishing = this.#finish(message)
+      .catch((error: unknown) => this.#cannot('finish', message, error))
+      .finally(() => this.#finishing.delete(finishing))
+    this.#finishing.add(finishing)
+    return finishing
+  }
+
+  #cannot(what: 'start' | 'finish', message: ActiveMessage, error: unknown): void {
+    this.#tools.log.warning(`${message.id}: cannot ${what}: ${errnoText(error)}`)
+    this.#defer(message)
   }
 
   async #finish(message: ActiveMessage): Promise<void> {
@@ -229,8 +267,8 @@ export class ActiveQueue {
       this.#corrupt(id)
       return
     }
-    if (message.envelope.more !== undefined && this.#loadMore(message)) {
-      await this.#schedule(message)
+    if (message.envelope.more !== undefined) {
+      if (this.#loadMore(message)) await this.#schedule(message)
       return
     }
     if (hasLog(spool, 'trace', id) && !(await this.#notice(message, 'trace', 'trace failed'))) return
@@ -280,28 +318,42 @@ export class ActiveQueue {
 
   /** The file, unchanged, goes to `deferred/` with the time of the next attempt as its time stamp. */
   #defer({ id, envelope }: ActiveMessage): void {
-    const { spool, clock, settings } = this.#tools
+    const { clock, settings } = this.#tools
     if (!this.#messages.delete(id)) return
-    const wakeAt = nextAttempt(Math.trunc(clock.now() / 1000), envelope.createTime, settings.backoff)
-    // Time stamp first: after a crash between the two steps qmgr finds the file in active/.
-    if (stampFile(spool, 'active', id, wakeAt)) moveFile(spool, id, 'active', 'deferred')
+    this.#park(id, nextAttempt(Math.trunc(clock.now() / 1000), envelope.createTime, settings.backoff))
+  }
+
+  #park(id: QueueId, wakeAt: number): void {
+    const { spool, log } = this.#tools
+    if (this.#abandoned) return
+    try {
+      // Time stamp first: after a crash between the two steps qmgr finds the file in active/.
+      if (stampFile(spool, 'active', id, wakeAt)) moveFile(spool, id, 'active', 'deferred')
+      this.#stranded.delete(id)
+    } catch (error) {
+      log.warning(`${id}: defer: ${errnoText(error)}`, { queue_id: id })
+      this.#stranded.set(id, wakeAt)
+    }
   }
 
   /** The id is free for a new message as soon as the file is gone, so it is forgotten first. */
-  #remove({ id }: ActiveMessage): void {
-    this.#messages.delete(id)
-    const removal = this.#unlink(id).finally(() => {
+  #remove(message: ActiveMessage): void {
+    if (this.#abandoned) return
+    this.#messages.delete(message.id)
+    const removal = this.#unlink(message).finally(() => {
       this.#removals.delete(removal)
       this.#tools.wake()
     })
     this.#removals.add(removal)
   }
 
-  async #unlink(id: QueueId): Promise<void> {
+  async #unlink({ id, envelope }: ActiveMessage): Promise<void> {
     const { spool, log, removed } = this.#tools
     try {
-      if (await files.unlinkAsync(queuePath(spool, 'active', id))) log.info(`${id}: removed`, { queue_id: id })
-      removed(id)
+      // A file that is gone was put on hold or requeued by postsuper: it has not left.
+      if (!(await files.unlinkAsync(queuePath(spool, 'active', id)))) return
+      log.info(`${id}: removed`, { queue_id: id })
+      removed(id, envelope.createTime)
     } catch (error) {
       log.warning(`${id}: remove: ${errnoText(error)}`)
     }

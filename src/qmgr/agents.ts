@@ -11,7 +11,7 @@ import type { Logger } from '#system/log.ts'
 import { ConversationError, openClient, type Client } from '#service/conversation.ts'
 import { isDeliverReply, type DeliverReply, type DeliverRequest } from '#service/deliver.ts'
 import type { EnvelopeRecipient } from '#queue/envelope.ts'
-import type { ActiveMessage } from './active.ts'
+import type { ActiveMessage } from './active-message.ts'
 import type { Assignment, Outcome } from './scheduler.ts'
 
 /** The end of one delivery: for the scheduler, and for the message. */
@@ -19,6 +19,7 @@ export type Delivered = { readonly outcome: Outcome; readonly left: boolean }
 
 /** Connections to one service: with several processes behind it, each gets its share. */
 const CONNECTIONS_MAX = 32
+const SEE_LOG = '-- see a previous warning/fatal/panic logfile record for the problem description'
 /** RFC 3463 §3.4 "other or undefined mail system status": nobody answers, or nobody finished. */
 const UNAVAILABLE = { status: '4.3.0', text: 'mail transport unavailable' }
 const TRANSPORT_DEAD = { status: '4.3.0', text: 'unknown mail transport error' }
@@ -77,7 +78,7 @@ export class Agents {
     const absent = error instanceof ConversationError && error.problem === 'absent'
     this.#log.warning(absent
       ? `connect to transport private/${transport}: ${error.reason}`
-      : `transport ${transport} failure -- see a previous warning/fatal/panic logfile record for the problem description`)
+      : `transport ${transport} failure ${SEE_LOG}`)
     this.#log.debug(error instanceof ConversationError ? error.message : String(error))
     return { outcome: { kind: 'transport-failed', reason: absent ? UNAVAILABLE : TRANSPORT_DEAD }, left: true }
   }

@@ -102,7 +102,9 @@ export class Intake {
   #takeOne(): boolean {
     for (let tried = 0; tried < 3; tried += 1) {
       this.#turn = (this.#turn + 1) % 3
-      if (this.#turn === 0 ? this.#takeAnnounced() : this.#step(this.#turn === 1 ? this.#incoming : this.#deferred)) return true
+      if (this.#turn === 0 ? this.#takeAnnounced() : this.#step(this.#turn === 1 ? this.#incoming : this.#deferred)) {
+        return true
+      }
     }
     return false
   }

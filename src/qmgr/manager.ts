@@ -3,11 +3,13 @@
  *
  * @module
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from '#config/config.ts'
 import { externalAddress } from '#mail/address.ts'
 import { systemClock, type Clock } from '#system/clock.ts'
 import { log } from '#system/log.ts'
 import { files, O_RDWR } from '#system/files.ts'
+import { othersUseJournal } from '#queue/journal/folder.ts'
 import { adoptOrphans } from '#queue/journal/recover.ts'
 import { journalOf, type JournalWriter } from '#queue/journal/writer.ts'
 import { markDone } from '#queue/mark.ts'
@@ -27,6 +29,8 @@ import { Scheduler, type Assignment, type TransportRules } from './scheduler.ts'
 const EXPIRE_DEAD_EVERY_MS = 10_000
 /** How often the journal is searched for segments of workers that have ended. */
 const ADOPT_EVERY_MS = 60_000
+/** How long deliveries under way may hold up the next queue manager, or the end of the mail system (4 seconds). */
+const STOP_WAIT_MS = 3000
 const RETRY_TRANSPORT = 'retry'
 
 /** See the module header; `start()` begins the first scans. */
@@ -41,8 +45,7 @@ export class QueueManager {
   readonly #intake: Intake
   readonly #router: Router
   readonly #bounces: BounceClient
-  /** Absent where receivers do not use the journal. */
-  readonly #journal: JournalWriter | undefined
+  readonly #journal: JournalWriter
   readonly #deferTransports: ReadonlySet<string>
   #flushing = false
   #woken = false
@@ -59,7 +62,7 @@ export class QueueManager {
     this.#spool = openSpool(config, '.')
     this.#router = openRouter(config)
     this.#bounces = openBounceClient(config)
-    this.#journal = config.str('queue_commit') === 'journal' ? journalOf(this.#spool) : undefined
+    this.#journal = journalOf(this.#spool)
     this.#deferTransports = new Set(config.list('defer_transports'))
     this.#rules = transportRules(config)
     this.#scheduler = new Scheduler(this.#rules)
@@ -91,6 +94,7 @@ export class QueueManager {
     })
     every(EXPIRE_DEAD_EVERY_MS, () => {
       this.#scheduler.expire(this.#clock.now())
+      this.#active.retryStranded()
       this.#wake()
     })
     every(ADOPT_EVERY_MS, () => void adoptOrphans(this.#spool).catch((error: unknown) => log.warning(`intake journal: ${String(error)}`)))
@@ -117,17 +121,32 @@ export class QueueManager {
     this.#wake()
   }
 
-  /** Takes in and starts nothing more; resolves when the deliveries under way have ended. */
+  /**
+   * Takes in and starts nothing more; resolves when the deliveries under way have ended. Those that take long are left
+   * to their agents, who finish and mark them, and hold locks so that the next queue manager waits with these messages.
+   */
   async stop(): Promise<void> {
     this.#stopped = true
     this.#intake.stop()
     for (const timer of this.#timers) clearInterval(timer)
     clearTimeout(this.#wakeTimer)
-    if (this.#inFlight > 0) await new Promise<void>((resolve) => (this.#idle = resolve))
-    await this.#active.settled()
+    const ended = await Promise.race([this.#workEnded(), delay(STOP_WAIT_MS, false)])
+    if (!ended) return this.#letGo()
     this.#agents.close()
     this.#bounces.close()
-    await this.#journal?.close()
+    await this.#journal.close()
+  }
+
+  async #workEnded(): Promise<true> {
+    if (this.#inFlight > 0) await new Promise<void>((resolve) => (this.#idle = resolve))
+    await this.#active.settled()
+    return true
+  }
+
+  async #letGo(): Promise<void> {
+    this.#abandoned = true
+    await this.#active.abandon()
+    await this.#journal.close()
   }
 
   /**
@@ -136,15 +155,15 @@ export class QueueManager {
    */
   async abandon(): Promise<void> {
     this.#stopped = true
-    this.#abandoned = true
     this.#intake.stop()
     for (const timer of this.#timers) clearInterval(timer)
     clearTimeout(this.#wakeTimer)
-    await this.#journal?.close()
+    await this.#letGo()
   }
 
   #openActive(): ActiveQueue {
     const config = this.#config
+    const usesJournal = config.str('queue_commit') === 'journal'
     return new ActiveQueue({
       spool: this.#spool, clock: this.#clock, log, scheduler: this.#scheduler,
       settings: {
@@ -156,7 +175,9 @@ export class QueueManager {
       notices: noticeTools(this.#bounces, this.#spool, !config.bool('disable_verp_bounces')),
       routeTools: this.#routeTools(),
       wake: () => this.#wake(),
-      removed: (id) => this.#journal?.done(id),
+      removed: (id, createSeconds) => {
+        if (usesJournal || othersUseJournal(this.#spool)) this.#journal.done(id, createSeconds)
+      },
     })
   }
 

@@ -7,7 +7,7 @@ import { files, O_RDWR } from '#system/files.ts'
 import { killTrace } from '#queue/mark.ts'
 import { queuePath, type Spool } from '#queue/spool.ts'
 import type { BounceClient, NoticeMessage } from '#service/bounce-client.ts'
-import type { ActiveMessage, NoticeTools } from './active.ts'
+import type { ActiveMessage, NoticeTools } from './active-message.ts'
 
 /** @param verpBounces False with disable_verp_bounces: one notice for all recipients. */
 export function noticeTools(client: BounceClient, spool: Spool, verpBounces: boolean): NoticeTools {

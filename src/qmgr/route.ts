@@ -69,7 +69,8 @@ function compareGroups(a: Group, b: Group): number {
 
 /** By domain, then by address; one without a domain first. */
 function compareRecipients(a: EnvelopeRecipient, b: EnvelopeRecipient): number {
-  return compareFolded(splitAddress(a.address).domain ?? '', splitAddress(b.address).domain ?? '') || compareFolded(a.address, b.address)
+  const [one, other] = [splitAddress(a.address).domain ?? '', splitAddress(b.address).domain ?? '']
+  return compareFolded(one, other) || compareFolded(a.address, b.address)
 }
 
 function compareFolded(a: string, b: string): number {

@@ -210,7 +210,9 @@ export class Scheduler<M> {
     else this.#wake(transport.name, destination)
   }
 
-  #feedback(transport: Transport<M>, destination: Destination<M>, outcome: Outcome, nowMs: number): Consequence<M> | undefined {
+  #feedback(
+    transport: Transport<M>, destination: Destination<M>, outcome: Outcome, nowMs: number,
+  ): Consequence<M> | undefined {
     if (outcome.kind === 'reached') {
       if (destination.window.size === 0) this.#suspended.delete(`${transport.name}\n${destination.key}`)
       succeeded(destination.window, destination.busy, transport.rules)
@@ -270,7 +272,8 @@ export class Scheduler<M> {
     let transport = this.#transports.get(name)
     if (!transport) {
       transport = {
-        name, rules: this.#rulesOf(name), destinations: new Map(), ready: [], notBefore: 0, deadUntil: 0, reason: UNAVAILABLE,
+        name, rules: this.#rulesOf(name), destinations: new Map(), ready: [], notBefore: 0, deadUntil: 0,
+        reason: UNAVAILABLE,
       }
       this.#transports.set(name, transport)
     }
@@ -281,7 +284,10 @@ export class Scheduler<M> {
     const { destinations, rules } = this.#transport(transportName)
     let destination = destinations.get(key)
     if (!destination) {
-      destination = { key, nexthop, window: newWindow(rules), busy: 0, todo: [], notBefore: 0, deadUntil: 0, lastDone: 0, ready: false }
+      destination = {
+        key, nexthop, window: newWindow(rules), busy: 0, todo: [], notBefore: 0, deadUntil: 0, lastDone: 0,
+        ready: false,
+      }
       destinations.set(key, destination)
     }
     return destination

@@ -97,6 +97,8 @@ export async function endAll(
 ): Promise<DeliverReply> {
   const { request, message, tools } = delivery
   // All at once, so that their records share a sync.
-  const stays = await Promise.all(recipients.map(async (recipient) => tools.delivered[end](request, recipient, report, message.fd)))
+  const stays = await Promise.all(
+    recipients.map(async (recipient) => tools.delivered[end](request, recipient, report, message.fd))
+  )
   return stays.includes(true) ? LEFT : DONE
 }

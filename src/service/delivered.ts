@@ -56,12 +56,21 @@ export type RecipientReport = {
 /** Ends recipients. Each call resolves to true when the recipient stays in the queue. */
 export type Delivered = {
   /** @param fd The queue file, open for writing, under a shared lock; undefined: nothing to mark. */
-  sent(request: DeliverRequest, recipient: EnvelopeRecipient, report: RecipientReport, fd?: number): MaybePromise<boolean>
-  deferred(request: DeliverRequest, recipient: EnvelopeRecipient, report: RecipientReport, fd?: number): Promise<boolean>
+  sent(
+    request: DeliverRequest, recipient: EnvelopeRecipient, report: RecipientReport, fd?: number,
+  ): MaybePromise<boolean>
+  deferred(
+    request: DeliverRequest, recipient: EnvelopeRecipient, report: RecipientReport, fd?: number,
+  ): Promise<boolean>
   bounced(request: DeliverRequest, recipient: EnvelopeRecipient, report: RecipientReport, fd?: number): Promise<boolean>
 }
 
-type Ending = { readonly request: DeliverRequest; readonly recipient: EnvelopeRecipient; readonly report: RecipientReport; readonly fd: number | undefined }
+type Ending = {
+  readonly request: DeliverRequest
+  readonly recipient: EnvelopeRecipient
+  readonly report: RecipientReport
+  readonly fd: number | undefined
+}
 
 /** @param bounces Where what is not simply delivered is recorded. */
 export function openDelivered(config: Config, bounces: BounceClient): Delivered {
@@ -127,7 +136,9 @@ class Ends {
   #listForFlush({ request, recipient }: Ending): void {
     const { domain } = splitAddress(recipient.address)
     if (domain === undefined) return
-    this.#flush.add(domain, request.queueId).catch((error: unknown) => log.warning(`flush service: ${errnoText(error)}`))
+    this.#flush.add(domain, request.queueId).catch(
+      (error: unknown) => log.warning(`flush service: ${errnoText(error)}`)
+    )
   }
 
   async bounced(ending: Ending): Promise<boolean> {
@@ -171,13 +182,14 @@ class Ends {
     const to = externalAddress(recipient.address)
     const original = externalAddress(recipient.original)
     const originally = original === '' || equalsIgnoreCase(original, to) ? '' : `, orig_to=<${original}>`
-    const reused = report.connectionUse !== undefined && report.connectionUse > 1 ? `, conn_use=${report.connectionUse}` : ''
+    const uses = report.connectionUse ?? 1
+    const reused = uses > 1 ? `, conn_use=${uses}` : ''
     const tls = report.tls !== undefined && this.#showTls ? `, tls=${report.tls}` : ''
     const delays = delaysText(times(request, report), this.#decimalsMax)
     const reason = report.reason.replaceAll(/\r?\n/g, ' ')
     log.info(
-      `${request.queueId}: to=<${to}>${originally}, relay=${report.relay}${reused}, ${delays}${tls}, dsn=${report.status}, `
-        + `status=${word} (${reason})`,
+      `${request.queueId}: to=<${to}>${originally}, relay=${report.relay}${reused}, ${delays}${tls}, `
+        + `dsn=${report.status}, status=${word} (${reason})`,
       { queue_id: request.queueId, to, relay: report.relay, dsn: report.status, status: word },
     )
   }
@@ -211,10 +223,13 @@ function times(request: DeliverRequest, report: RecipientReport): DeliveryTimes 
   return report.setupDone === undefined ? base : { ...base, setupDone: report.setupDone }
 }
 
-function statusRecord(recipient: EnvelopeRecipient, report: RecipientReport, action: string, prefix: string): StatusRecord {
+function statusRecord(
+  recipient: EnvelopeRecipient, report: RecipientReport, action: string, prefix: string,
+): StatusRecord {
   const { diagType, diagText, mtaType, mtaName } = report
   return {
-    recipient: externalAddress(recipient.address), original: externalAddress(recipient.original), offset: recipient.offset,
+    recipient: externalAddress(recipient.address), original: externalAddress(recipient.original),
+    offset: recipient.offset,
     dsnOrcpt: recipient.dsnOrcpt, notify: recipient.notify, status: report.status, action,
     reason: prefix + report.reason,
     ...(diagType === undefined || diagText === undefined ? {} : { diagType, diagText }),

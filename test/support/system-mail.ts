@@ -69,7 +69,11 @@ export async function submitWith(
 
 /** Puts a message in with the sendmail command, which asks no restrictions; its queue id. */
 export async function submitLocally(
-  system: MailSystem, to: readonly string[], options: { from?: string; message?: string; flags?: readonly string[] } = {},
+  system: MailSystem, to: readonly string[], options: {
+    from?: string
+    message?: string
+    flags?: readonly string[]
+  } = {},
 ): Promise<string> {
   const { from = 'alice@example.com', message = MESSAGE, flags = [] } = options
   const pattern = /^postfix\/pickup\[\d+\]: (\w+): uid=\d+ from=</
@@ -111,7 +115,9 @@ export function assertQueuesEmpty(system: MailSystem): void {
 
 /** The message in a Maildir that has this text in it, as soon as it is there. */
 export function mailWith(system: MailSystem, maildir: string, text: string): string {
-  return system.maildir(maildir).find((message) => message.includes(text)) ?? assert.fail(`no mail with "${text}" in ${maildir}`)
+  return system.maildir(maildir).find((message) => message.includes(text)) ?? assert.fail(
+    `no mail with "${text}" in ${maildir}`
+  )
 }
 
 /** To whom the copies of a message with this subject in a Maildir were delivered, in alphabetical order. */

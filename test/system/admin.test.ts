@@ -3,7 +3,9 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { answering, startPeer, type PeerServer, type Transcript } from '#test/support/smtp-peer.ts'
 import { startSystem, type MailSystem } from '#test/support/system.ts'
-import { assertQueuesEmpty, copiesOf, queueFiles, subject, submit, waitNotice, waitRemoved } from '#test/support/system-mail.ts'
+import {
+  assertQueuesEmpty, copiesOf, queueFiles, subject, submit, waitNotice, waitRemoved,
+} from '#test/support/system-mail.ts'
 
 const transcript: Transcript = { commands: [], messages: [] }
 const verdict = { rcpt: '450 4.2.0 come back' }
@@ -15,7 +17,9 @@ before(async () => {
   peer = await startPeer(answering({ rcpt: () => verdict.rcpt }, transcript))
   system = await startSystem({
     main: { relayhost: `[127.0.0.1]:${peer.port}`, header_checks: 'regexp:@HOME@/etc/header_checks' },
-    files: { header_checks: '/^Subject: suspicious/ HOLD looks odd\n/^Subject: never/ DISCARD\n/^Subject: elsewhere/ REDIRECT chief@example.org\n' },
+    files: {
+      header_checks: '/^Subject: suspicious/ HOLD looks odd\n/^Subject: never/ DISCARD\n/^Subject: elsewhere/ REDIRECT chief@example.org\n'
+    },
   })
 })
 after(async () => {
@@ -40,7 +44,10 @@ async function deferredMessage(about: string, from = 'alice@example.com'): Promi
 test('a header_checks HOLD keeps the message in hold until postsuper -H', async () => {
   const id = await submit(system, ['bob@example.org'], { message: subject('suspicious mail') })
   const line = await system.waitForLog(new RegExp(`${id}: hold: `))
-  assert.match(line, /^postfix\/cleanup\[\d+\]: \w+: hold: header Subject: suspicious mail from \S+\[127\.0\.0\.1\]; from=<alice@example\.com> to=<bob@example\.org> proto=ESMTP helo=<client\.example\.com>: looks odd$/)
+  assert.match(
+    line,
+    /^postfix\/cleanup\[\d+\]: \w+: hold: header Subject: suspicious mail from \S+\[127\.0\.0\.1\]; from=<alice@example\.com> to=<bob@example\.org> proto=ESMTP helo=<client\.example\.com>: looks odd$/,
+  )
   assert.deepEqual(queueFiles(system), [`hold/${id}`])
   assert.match((await system.command('postqueue', ['-p'])).stdout, new RegExp(`^${id}!`, 'm'))
   await postsuper('-H', id)
@@ -91,7 +98,9 @@ test('postsuper -e ends a message at the next flush: it goes back to the sender'
   const id = await deferredMessage('to be expired', 'eve@example.org')
   await postsuper('-e', id)
   await system.command('postqueue', ['-f'])
-  await system.waitForLog(new RegExp(`^postfix/qmgr\\[\\d+\\]: ${id}: from=<eve@example\\.org>, status=force-expired, returned to sender$`))
+  await system.waitForLog(
+    new RegExp(`^postfix/qmgr\\[\\d+\\]: ${id}: from=<eve@example\\.org>, status=force-expired, returned to sender$`)
+  )
   await waitNotice(system, id, 'sender non-delivery notification')
   await waitRemoved(system, id)
   assertQueuesEmpty(system)
@@ -111,9 +120,17 @@ test('postqueue -i tries one message now', async () => {
 test('mailq shows the queue, postcat a message in it', async () => {
   const id = await deferredMessage('to be seen')
   const { stdout } = await system.command('mailq', [])
-  assert.match(stdout, new RegExp(`^-Queue ID-.*\\n${id} +\\d+ \\w{3} \\w{3} [ \\d]\\d \\d\\d:\\d\\d:\\d\\d +alice@example\\.com\\n\\(host 127\\.0\\.0\\.1\\[127\\.0\\.0\\.1\\] said: 450 4\\.2\\.0 come back.*\\)\\n +carol@far\\.example\\n\\n-- \\d+ Kbytes in 1 Request\\.\\n$`))
+  assert.match(
+    stdout,
+    new RegExp(
+      `^-Queue ID-.*\\n${id} +\\d+ \\w{3} \\w{3} [ \\d]\\d \\d\\d:\\d\\d:\\d\\d +alice@example\\.com\\n\\(host 127\\.0\\.0\\.1\\[127\\.0\\.0\\.1\\] said: 450 4\\.2\\.0 come back.*\\)\\n +carol@far\\.example\\n\\n-- \\d+ Kbytes in 1 Request\\.\\n$`
+    ),
+  )
   const shown = await system.command('postcat', ['-q', id])
-  assert.match(shown.stdout, /^\*\*\* ENVELOPE RECORDS deferred\/\S+ \*\*\*\n[^]*\nsender: alice@example\.com\n[^]*Subject: to be seen\n[^]*\n\*\*\* MESSAGE FILE END deferred\/\S+ \*\*\*\n$/)
+  assert.match(
+    shown.stdout,
+    /^\*\*\* ENVELOPE RECORDS deferred\/\S+ \*\*\*\n[^]*\nsender: alice@example\.com\n[^]*Subject: to be seen\n[^]*\n\*\*\* MESSAGE FILE END deferred\/\S+ \*\*\*\n$/,
+  )
   await postsuper('-d', 'ALL')
   assertQueuesEmpty(system)
 })
@@ -122,7 +139,9 @@ test('postsuper -r sends a message through pickup and cleanup again, under a new
   const id = await deferredMessage('to be requeued')
   await postsuper('-r', id)
   assert.equal((await system.command('postkick', ['public', 'pickup', 'W'])).status, 0)
-  const line = await system.waitForLog(new RegExp(`^postfix/pickup\\[\\d+\\]: \\w+: uid=\\d+ from=<alice@example\\.com> orig_id=${id}$`))
+  const line = await system.waitForLog(
+    new RegExp(`^postfix/pickup\\[\\d+\\]: \\w+: uid=\\d+ from=<alice@example\\.com> orig_id=${id}$`)
+  )
   const newId = /: (\w+): uid=/.exec(line)?.[1] ?? ''
   assert.notEqual(newId, id)
   await system.waitForLog(new RegExp(`${newId}: to=<carol@far.example>.*status=deferred`))

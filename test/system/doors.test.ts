@@ -7,7 +7,9 @@ import { after, before, test } from 'node:test'
 import { selfSignedCertificate } from '#network/certificate.ts'
 import { sha512Hash } from '#network/sasl/passwords.ts'
 import { SmtpClient } from '#test/support/smtp-client.ts'
-import { assertQueuesEmpty, copiesOf, mailWith, queueIdOf, subject, submit, waitDelivery, waitRemoved } from '#test/support/system-mail.ts'
+import {
+  assertQueuesEmpty, copiesOf, mailWith, queueIdOf, subject, submit, waitDelivery, waitRemoved,
+} from '#test/support/system-mail.ts'
 import { startSystem, type MailSystem } from '#test/support/system.ts'
 
 const SUBMISSION = `127.0.0.1:@PORT:submission@ inet n - n - - smtpd
@@ -23,7 +25,9 @@ const SUBMISSIONS = `127.0.0.1:@PORT:submissions@ inet n - n - - smtpd
   -o { smtpd_client_restrictions = permit_sasl_authenticated, reject }`
 const LOGIN = Buffer.from('\0carol\0secret word').toString('base64')
 const WRONG = Buffer.from('\0carol\0secret').toString('base64')
-const SENT = { to: 'bob@example.org', relay: 'virtual', dsn: '2.0.0', status: 'sent', reason: 'delivered to maildir' } as const
+const SENT = {
+  to: 'bob@example.org', relay: 'virtual', dsn: '2.0.0', status: 'sent', reason: 'delivered to maildir',
+} as const
 
 let system: MailSystem
 
@@ -47,9 +51,19 @@ test('smtp: a message is announced, delivered and removed', async () => {
   await waitDelivery(system, id, SENT)
   const log = system.log().join('\n')
   assert.match(log, new RegExp(`^postfix/smtpd\\[\\d+\\]: ${id}: client=.*\\[127\\.0\\.0\\.1\\]$`, 'm'))
-  assert.match(log, new RegExp(`^postfix/cleanup\\[\\d+\\]: ${id}: message-id=<\\d+\\.${id}@mail\\.example\\.org>$`, 'm'))
-  assert.match(log, new RegExp(`^postfix/qmgr\\[\\d+\\]: ${id}: from=<alice@example\\.com>, size=\\d+, nrcpt=1 \\(queue active\\)$`, 'm'))
-  assert.match(mailWith(system, 'box', 'by smtp'), /^Return-Path: <alice@example\.com>\nX-Original-To: bob@example\.org\nDelivered-To: bob@example\.org\nReceived: from client\.example\.com /)
+  assert.match(
+    log, new RegExp(`^postfix/cleanup\\[\\d+\\]: ${id}: message-id=<\\d+\\.${id}@mail\\.example\\.org>$`, 'm'),
+  )
+  assert.match(
+    log,
+    new RegExp(
+      `^postfix/qmgr\\[\\d+\\]: ${id}: from=<alice@example\\.com>, size=\\d+, nrcpt=1 \\(queue active\\)$`, 'm',
+    ),
+  )
+  assert.match(
+    mailWith(system, 'box', 'by smtp'),
+    /^Return-Path: <alice@example\.com>\nX-Original-To: bob@example\.org\nDelivered-To: bob@example\.org\nReceived: from client\.example\.com /,
+  )
   assertQueuesEmpty(system)
 })
 
@@ -63,8 +77,14 @@ test('submission: STARTTLS and AUTH, then a message goes through', async () => {
   const id = queueIdOf(await client.send('carol@example.org', ['bob@example.org'], subject('by submission')))
   await waitRemoved(system, id)
   await waitDelivery(system, id, SENT)
-  assert.match(system.log().join('\n'), new RegExp(`^postfix/submission/smtpd\\[\\d+\\]: ${id}: client=.*, sasl_method=PLAIN, sasl_username=carol$`, 'm'))
-  assert.match(system.log().join('\n'), /^postfix\/submission\/smtpd\[\d+\]: Anonymous TLS connection established from .*: TLSv1\.3 with cipher /m)
+  assert.match(
+    system.log().join('\n'),
+    new RegExp(`^postfix/submission/smtpd\\[\\d+\\]: ${id}: client=.*, sasl_method=PLAIN, sasl_username=carol$`, 'm'),
+  )
+  assert.match(
+    system.log().join('\n'),
+    /^postfix\/submission\/smtpd\[\d+\]: Anonymous TLS connection established from .*: TLSv1\.3 with cipher /m,
+  )
   assert.match(mailWith(system, 'box', 'by submission'), /\tby mail\.example\.org \(Posthorn\) with ESMTPSA id/)
   assertQueuesEmpty(system)
 })
@@ -75,8 +95,13 @@ test('submission: without a login nothing is taken', async () => {
   await client.startTls()
   await client.command('EHLO pc.example.com')
   assert.match(await client.command(`AUTH PLAIN ${WRONG}`), /^535 5\.7\.8 Error: authentication failed/)
-  assert.match(await client.send('carol@example.org', ['bob@example.org'], subject('never')), /^554 5\.7\.1 <.*>: Client host rejected: Access denied$/)
-  await system.waitForLog(/^postfix\/submission\/smtpd\[\d+\]: warning: .*\[127\.0\.0\.1\]: SASL PLAIN authentication failed: .*, sasl_username=carol$/)
+  assert.match(
+    await client.send('carol@example.org', ['bob@example.org'], subject('never')),
+    /^554 5\.7\.1 <.*>: Client host rejected: Access denied$/,
+  )
+  await system.waitForLog(
+    /^postfix\/submission\/smtpd\[\d+\]: warning: .*\[127\.0\.0\.1\]: SASL PLAIN authentication failed: .*, sasl_username=carol$/
+  )
 })
 
 test('submissions: implicit TLS and AUTH, then a message goes through', async () => {
@@ -87,15 +112,22 @@ test('submissions: implicit TLS and AUTH, then a message goes through', async ()
   const id = queueIdOf(await client.send('carol@example.org', ['bob@example.org'], subject('by submissions')))
   await waitRemoved(system, id)
   await waitDelivery(system, id, SENT)
-  assert.match(system.log().join('\n'), new RegExp(`^postfix/submissions/smtpd\\[\\d+\\]: ${id}: client=.*, sasl_method=PLAIN, sasl_username=carol$`, 'm'))
+  assert.match(
+    system.log().join('\n'),
+    new RegExp(`^postfix/submissions/smtpd\\[\\d+\\]: ${id}: client=.*, sasl_method=PLAIN, sasl_username=carol$`, 'm'),
+  )
   assertQueuesEmpty(system)
 })
 
 test('sendmail: postdrop puts the message in maildrop, pickup takes it in', async () => {
-  const { status, stderr } = await system.command('sendmail', ['-f', 'dave@example.org', '-F', 'Dave', 'bob@example.org'], 'Subject: by sendmail\n\nHello.\n')
+  const { status, stderr } = await system.command(
+    'sendmail', ['-f', 'dave@example.org', '-F', 'Dave', 'bob@example.org'], 'Subject: by sendmail\n\nHello.\n',
+  )
   assert.deepEqual({ status, stderr }, { status: 0, stderr: '' })
   const { uid } = userInfo()
-  const line = await system.waitForLog(new RegExp(`^postfix/pickup\\[\\d+\\]: \\w+: uid=${uid} from=<dave@example\\.org>$`))
+  const line = await system.waitForLog(
+    new RegExp(`^postfix/pickup\\[\\d+\\]: \\w+: uid=${uid} from=<dave@example\\.org>$`)
+  )
   const id = /: (\w+): uid/.exec(line)?.[1] ?? ''
   await waitRemoved(system, id)
   await waitDelivery(system, id, SENT)
@@ -106,7 +138,10 @@ test('sendmail: postdrop puts the message in maildrop, pickup takes it in', asyn
 })
 
 test('sendmail -t takes the recipients from the header, and Bcc: does not show', async () => {
-  const { status } = await system.command('sendmail', ['-t', '-f', 'dave@example.org'], 'To: bob@example.org\nBcc: carl@example.org\nSubject: by header\n\nHello.\n')
+  const { status } = await system.command(
+    'sendmail', ['-t', '-f', 'dave@example.org'],
+    'To: bob@example.org\nBcc: carl@example.org\nSubject: by header\n\nHello.\n',
+  )
   assert.equal(status, 0)
   const line = await system.waitForLog(/: to=<carl@example\.org>, relay=virtual, .*status=sent/)
   const id = / (\w+): to=/.exec(line)?.[1] ?? ''

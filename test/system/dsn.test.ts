@@ -18,7 +18,10 @@ before(async () => {
   plainPeer = await startPeer(answering({ rcpt }, plain))
   knowingPeer = await startPeer(answering({ rcpt, capabilities: ['DSN'] }, knowing))
   system = await startSystem({
-    main: { relayhost: `[127.0.0.1]:${plainPeer.port}`, transport_maps: 'texthash:@HOME@/etc/transport', smtp_connection_cache_on_demand: 'no' },
+    main: {
+      relayhost: `[127.0.0.1]:${plainPeer.port}`, transport_maps: 'texthash:@HOME@/etc/transport',
+      smtp_connection_cache_on_demand: 'no',
+    },
     files: { transport: `dsn.example smtp:[127.0.0.1]:${knowingPeer.port}\n` },
   })
 })
@@ -34,13 +37,18 @@ test('EHLO offers DSN', async () => {
 })
 
 test('NOTIFY=SUCCESS brings a report of delivery to a mailbox [RFC 3461 §5.2.3]', async () => {
-  const id = await submitWith(system, ' RET=HDRS ENVID=QQ314159', ['<bob@example.org> NOTIFY=SUCCESS ORCPT=rfc822;robert@example.org'], 'eve@example.org')
+  const id = await submitWith(
+    system, ' RET=HDRS ENVID=QQ314159', ['<bob@example.org> NOTIFY=SUCCESS ORCPT=rfc822;robert@example.org'],
+    'eve@example.org',
+  )
   const noticeId = await waitNotice(system, id, 'sender delivery status notification')
   await waitRemoved(system, id)
   const notice = await readNotice(mailWith(system, 'box', `id ${noticeId}`))
   assert.equal(notice.subject, 'Successful Mail Delivery Report')
   assert.equal(notice.message['original-envelope-id'], 'QQ314159')
-  const { 'final-recipient': to, 'original-recipient': original, action, status, 'diagnostic-code': code } = notice.recipients[0] ?? {}
+  const {
+    'final-recipient': to, 'original-recipient': original, action, status, 'diagnostic-code': code,
+  } = notice.recipients[0] ?? {}
   assert.deepEqual({ to, original, action, status, code }, {
     to: 'rfc822; bob@example.org', original: 'rfc822;robert@example.org', action: 'delivered', status: '2.0.0',
     code: 'X-Posthorn; delivery via virtual: delivered to maildir',
@@ -60,10 +68,18 @@ test('NOTIFY=SUCCESS to a server without DSN brings a report of relaying [RFC 34
 })
 
 test('a server with DSN gets the wishes handed on, and reports itself [RFC 3461 §5.2.1]', async () => {
-  const id = await submitWith(system, ' RET=HDRS ENVID=a+2Bb', ['<carol@dsn.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;c@d'], 'eve@example.org')
+  const id = await submitWith(
+    system, ' RET=HDRS ENVID=a+2Bb', ['<carol@dsn.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;c@d'], 'eve@example.org',
+  )
   await waitRemoved(system, id)
-  assert.match(knowing.commands.find((line) => line.startsWith('MAIL')) ?? '', /^MAIL FROM:<eve@example\.org>(?=.* RET=HDRS)(?=.* ENVID=a\+2Bb)/)
-  assert.match(knowing.commands.find((line) => line.startsWith('RCPT')) ?? '', /^RCPT TO:<carol@dsn\.example>(?=.* NOTIFY=SUCCESS,FAILURE)(?=.* ORCPT=rfc822;c@d)/)
+  assert.match(
+    knowing.commands.find((line) => line.startsWith('MAIL')) ?? '',
+    /^MAIL FROM:<eve@example\.org>(?=.* RET=HDRS)(?=.* ENVID=a\+2Bb)/,
+  )
+  assert.match(
+    knowing.commands.find((line) => line.startsWith('RCPT')) ?? '',
+    /^RCPT TO:<carol@dsn\.example>(?=.* NOTIFY=SUCCESS,FAILURE)(?=.* ORCPT=rfc822;c@d)/,
+  )
   assert.ok(!system.log().some((line) => line.includes(`${id}: sender`)))
   assertQueuesEmpty(system)
 })
@@ -81,7 +97,11 @@ for (const notify of SILENT) {
 }
 
 test('RET decides how much of the message a failure brings back [RFC 3461 §4.3]', async () => {
-  for (const [parameter, type, whole] of [[' RET=HDRS', 'text/rfc822-headers', false], [' RET=FULL', 'message/rfc822', true], ['', 'message/rfc822', true]] as const) {
+  for (
+    const [parameter, type, whole] of [
+      [' RET=HDRS', 'text/rfc822-headers', false], [' RET=FULL', 'message/rfc822', true], ['', 'message/rfc822', true],
+    ] as const
+  ) {
     const id = await submitWith(system, parameter, ['<nobody@far.example> NOTIFY=FAILURE'], 'eve@example.org')
     const noticeId = await waitNotice(system, id, 'sender non-delivery notification')
     const notice = await readNotice(mailWith(system, 'box', `id ${noticeId}`))
@@ -92,11 +112,17 @@ test('RET decides how much of the message a failure brings back [RFC 3461 §4.3]
 })
 
 test('sendmail -v reports what became of the mail, sendmail -bv only what would', async () => {
-  for (const [flag, template] of [['-v', 'Mail Delivery Status Report'], ['-bv', 'Mail Delivery Status Report']] as const) {
+  for (
+    const [flag, template] of [['-v', 'Mail Delivery Status Report'], ['-bv', 'Mail Delivery Status Report']] as const
+  ) {
     const already = system.maildir('box').length
-    const { status } = await system.command('sendmail', [flag, '-f', 'eve@example.org', 'bob@example.org'], 'Subject: tell me\n\nHello.\n')
+    const { status } = await system.command(
+      'sendmail', [flag, '-f', 'eve@example.org', 'bob@example.org'], 'Subject: tell me\n\nHello.\n',
+    )
     assert.equal(status, 0)
-    const [line = ''] = (await system.waitForLines(/: sender delivery status notification: \w+$/, flag === '-v' ? 3 : 4)).slice(-1)
+    const [line = ''] = (
+      await system.waitForLines(/: sender delivery status notification: \w+$/, flag === '-v' ? 3 : 4)
+    ).slice(-1)
     await waitRemoved(system, line.split(' ').at(-1) ?? '')
     const notice = await readNotice(mailWith(system, 'box', `id ${line.split(' ').at(-1)}`))
     assert.equal(notice.subject, template)

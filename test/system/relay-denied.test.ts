@@ -55,7 +55,10 @@ for (const [door, code] of DOORS) {
       for (const [name, address, open] of DESTINATIONS) {
         const reply = await client.command(`RCPT TO:<${address}>`)
         if (open) assert.match(reply, /^250 2\.1\.5 Ok$/, `${name} from <${sender}>`)
-        else assert.match(reply, new RegExp(`^(?:${code} \\S+ .*Relay access denied|50[01] 5\\.1\\.3 |550 5\\.1\\.1 )`), `${name} from <${sender}>`)
+        else assert.match(
+          reply, new RegExp(`^(?:${code} \\S+ .*Relay access denied|50[01] 5\\.1\\.3 |550 5\\.1\\.1 )`),
+          `${name} from <${sender}>`,
+        )
       }
       await client.command('RSET')
       await client.command('QUIT')
@@ -68,9 +71,15 @@ test('a refusal of relaying is in the log as fail2ban expects it', async () => {
   using client = await SmtpClient.open(system.port('smtp'))
   await client.command('EHLO client.example.com')
   await client.command('MAIL FROM:<alice@example.com>')
-  assert.equal(await client.command('RCPT TO:<logged@elsewhere.example>'), '454 4.7.1 <logged@elsewhere.example>: Relay access denied')
+  assert.equal(
+    await client.command('RCPT TO:<logged@elsewhere.example>'),
+    '454 4.7.1 <logged@elsewhere.example>: Relay access denied',
+  )
   const line = await system.waitForLog(/NOQUEUE: reject: .*logged@/)
-  assert.match(line, /^postfix\/smtpd\[\d+\]: NOQUEUE: reject: RCPT from \S+\[127\.0\.0\.1\]: 454 4\.7\.1 <logged@elsewhere\.example>: Relay access denied; from=<alice@example\.com> to=<logged@elsewhere\.example> proto=ESMTP helo=<client\.example\.com>$/)
+  assert.match(
+    line,
+    /^postfix\/smtpd\[\d+\]: NOQUEUE: reject: RCPT from \S+\[127\.0\.0\.1\]: 454 4\.7\.1 <logged@elsewhere\.example>: Relay access denied; from=<alice@example\.com> to=<logged@elsewhere\.example> proto=ESMTP helo=<client\.example\.com>$/,
+  )
 })
 
 test('HELO, XCLIENT, XFORWARD and a failed login open nothing', async () => {
@@ -80,11 +89,17 @@ test('HELO, XCLIENT, XFORWARD and a failed login open nothing', async () => {
     assert.match(await client.command(line), /^5/, line)
   }
   await client.command('MAIL FROM:<alice@example.com> AUTH=bob@example.org')
-  assert.match(await client.command('RCPT TO:<carol@elsewhere.example>'), /^454 4\.7\.1 <carol@elsewhere\.example>: Relay access denied$/)
+  assert.match(
+    await client.command('RCPT TO:<carol@elsewhere.example>'),
+    /^454 4\.7\.1 <carol@elsewhere\.example>: Relay access denied$/,
+  )
 })
 
 test('a client in mynetworks may relay', async () => {
   using client = await SmtpClient.open(system.port('smtp'), '127.0.0.1', '127.0.0.2')
   await client.command('EHLO client.example.com')
-  assert.match(await client.send('alice@example.com', ['carol@elsewhere.example'], 'Subject: x\n\nx'), /^250 2\.0\.0 Ok: queued as /)
+  assert.match(
+    await client.send('alice@example.com', ['carol@elsewhere.example'], 'Subject: x\n\nx'),
+    /^250 2\.0\.0 Ok: queued as /,
+  )
 })

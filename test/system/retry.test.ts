@@ -45,7 +45,11 @@ test('what is refused for now is tried again by itself, and then delivered', asy
   verdicts.delete('later')
   await waitRemoved(system, id)
   assert.equal(transcript.messages.filter((message) => message.includes('Subject: patience')).length, 1)
-  assert.ok(system.log().filter((line) => line.includes(`${id}: from=<alice@example.com>, size=`) && line.endsWith('nrcpt=1 (queue active)')).length > 1)
+  assert.ok(
+    system.log().filter(
+      (line) => line.includes(`${id}: from=<alice@example.com>, size=`) && line.endsWith('nrcpt=1 (queue active)')
+    ).length > 1
+  )
   assertQueuesEmpty(system)
 })
 
@@ -64,7 +68,10 @@ test('what is refused for good goes back to the sender with the words of the oth
   assert.equal(notice.from, '"Mail Delivery System" <MAILER-DAEMON@example.org>')
   assert.equal(notice.to, 'eve@example.org')
   assert.match(notice.text, /^This is the mail system at host mail\.example\.org\.\n/)
-  assert.match(notice.text, /<nobody@far\.example>: host 127\.0\.0\.1\[127\.0\.0\.1\] said: 550 5\.1\.1 no such user\n {4}\(in reply to RCPT TO command\)/)
+  assert.match(
+    notice.text,
+    /<nobody@far\.example>: host 127\.0\.0\.1\[127\.0\.0\.1\] said: 550 5\.1\.1 no such user\n {4}\(in reply to RCPT TO command\)/,
+  )
   assert.equal(notice.message['reporting-mta'], 'dns; mail.example.org')
   assert.equal(notice.message['x-posthorn-queue-id'], id)
   assert.deepEqual(notice.recipients, [{
@@ -72,7 +79,9 @@ test('what is refused for good goes back to the sender with the words of the oth
     'remote-mta': 'dns; 127.0.0.1', 'diagnostic-code': 'smtp; 550 5.1.1 no such user',
   }])
   assert.equal(notice.originalType, 'message/rfc822')
-  assert.match(notice.original, /^Return-Path: <eve@example\.org>\r?\nReceived: from client[^]*Subject: refused[^]*Hello\./)
+  assert.match(
+    notice.original, /^Return-Path: <eve@example\.org>\r?\nReceived: from client[^]*Subject: refused[^]*Hello\./,
+  )
   assertQueuesEmpty(system)
 })
 
@@ -81,7 +90,10 @@ test('recipients of one message end each in its own way', async () => {
   const to = ['good@far.example', 'nobody@far.example', 'later@far.example', 'bob@example.org']
   const id = await submit(system, to, { from: 'eve@example.org', message: subject('mixed') })
   await waitDelivery(system, id, { ...OK, to: 'good@far.example' })
-  await waitDelivery(system, id, { to: 'bob@example.org', relay: 'virtual', dsn: '2.0.0', status: 'sent', reason: 'delivered to maildir' })
+  await waitDelivery(
+    system, id,
+    { to: 'bob@example.org', relay: 'virtual', dsn: '2.0.0', status: 'sent', reason: 'delivered to maildir' },
+  )
   const noticeId = await waitNotice(system, id, 'sender non-delivery notification')
   const notice = await readNotice(mailWith(system, 'box', `id ${noticeId}`))
   assert.deepEqual(notice.recipients.map((fields) => fields['final-recipient']), ['rfc822; nobody@far.example'])
@@ -90,7 +102,12 @@ test('recipients of one message end each in its own way', async () => {
   // Nobody gets it twice.
   const rcpts = transcript.commands.filter((line) => line.startsWith('RCPT TO:<good@far.example>'))
   assert.equal(rcpts.length, 1)
-  assert.equal(system.maildir('box').filter((mail) => mail.includes('Subject: mixed') && mail.includes('Delivered-To: bob@')).length, 1)
+  assert.equal(
+    system.maildir('box').filter(
+      (mail) => mail.includes('Subject: mixed') && mail.includes('Delivered-To: bob@')
+    ).length,
+    1,
+  )
   assertQueuesEmpty(system)
 })
 
@@ -100,7 +117,11 @@ test('a server that is down defers; postsuper -d ends it', async () => {
     to: 'carol@closed.example', program: 'smtp', relay: 'none', tls: 'may?', dsn: '4.4.1', status: 'deferred',
     reason: `connect to 127.0.0.1[127.0.0.1]:${closedPort}: Connection refused`,
   })
-  await system.waitForLog(new RegExp(`^postfix/smtp\\[\\d+\\]: connect to 127\\.0\\.0\\.1\\[127\\.0\\.0\\.1\\]:${closedPort}: Connection refused$`))
+  await system.waitForLog(
+    new RegExp(
+      `^postfix/smtp\\[\\d+\\]: connect to 127\\.0\\.0\\.1\\[127\\.0\\.0\\.1\\]:${closedPort}: Connection refused$`
+    )
+  )
   assert.equal((await system.command('postsuper', ['-d', id])).status, 0)
   assertQueuesEmpty(system)
 })
@@ -110,7 +131,9 @@ test('a transport that is not in master.cf defers, with a warning', async () => 
   await waitDelivery(system, id, {
     to: 'carol@absent.example', program: 'error', relay: 'none', dsn: '4.3.0', status: 'deferred', reason: 'mail transport unavailable',
   })
-  await system.waitForLog(/^postfix\/qmgr\[\d+\]: warning: connect to transport private\/nosuchservice: No such file or directory$/)
+  await system.waitForLog(
+    /^postfix\/qmgr\[\d+\]: warning: connect to transport private\/nosuchservice: No such file or directory$/
+  )
   assert.equal((await system.command('postsuper', ['-d', id])).status, 0)
   assert.deepEqual(queueFiles(system), [])
 })

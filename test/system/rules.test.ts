@@ -17,7 +17,10 @@ let peers: PeerServer[]
 let system: MailSystem
 
 before(async () => {
-  peers = [await startPeer(answering({}, byTable)), await startPeer(answering({}, byDefault)), await startPeer(answering({}, filter))]
+  peers = [
+    await startPeer(answering({}, byTable)), await startPeer(answering({}, byDefault)),
+    await startPeer(answering({}, filter)),
+  ]
   const [table, relay, scanner] = peers.map(({ port }) => port)
   system = await startSystem({
     main: {
@@ -64,7 +67,10 @@ for (const [to, mailboxes] of ALIASES) {
     assert.deepEqual(copiesOf(system, about), mailboxes)
     for (const mailbox of mailboxes) {
       const origTo = mailbox === to ? {} : { origTo: to }
-      await waitDelivery(system, id, { to: mailbox, ...origTo, relay: 'virtual', dsn: '2.0.0', status: 'sent', reason: 'delivered to maildir' })
+      await waitDelivery(
+        system, id,
+        { to: mailbox, ...origTo, relay: 'virtual', dsn: '2.0.0', status: 'sent', reason: 'delivered to maildir' },
+      )
     }
     assertQueuesEmpty(system)
   })
@@ -76,11 +82,19 @@ test('an address in a virtual alias domain that no table knows is refused', asyn
 })
 
 test('transport_maps chooses the server, by domain and by sub-domain; all else goes by relayhost', async () => {
-  const id = await submit(system, ['a@table.example', 'b@x.sub.example', 'c@other.example'], { message: subject('by table') })
+  const id = await submit(
+    system, ['a@table.example', 'b@x.sub.example', 'c@other.example'], { message: subject('by table') },
+  )
   await waitRemoved(system, id)
-  const line = { relay: MX, tls: 'may:none', dsn: '2.0.0', status: 'sent', reason: '250 2.0.0 Ok: queued as 4X9' } as const
-  for (const to of ['a@table.example', 'b@x.sub.example', 'c@other.example']) await waitDelivery(system, id, { to, ...line })
-  assert.deepEqual(recipientsOf(byTable).filter((to) => !to.startsWith('far')).toSorted(), ['a@table.example', 'b@x.sub.example'])
+  const line = {
+    relay: MX, tls: 'may:none', dsn: '2.0.0', status: 'sent', reason: '250 2.0.0 Ok: queued as 4X9',
+  } as const
+  for (
+    const to of ['a@table.example', 'b@x.sub.example', 'c@other.example']
+  ) await waitDelivery(system, id, { to, ...line })
+  assert.deepEqual(
+    recipientsOf(byTable).filter((to) => !to.startsWith('far')).toSorted(), ['a@table.example', 'b@x.sub.example'],
+  )
   assert.deepEqual(recipientsOf(byDefault), ['c@other.example'])
   assertQueuesEmpty(system)
 })
@@ -95,7 +109,13 @@ test('content_filter sends all mail of a door to the filter, whatever the recipi
   const id = await submit(system, to, { port: 'filtered', message: subject('to be scanned') })
   await waitRemoved(system, id)
   for (const each of to) {
-    await waitDelivery(system, id, { program: 'smtp', to: each, relay: MX, tls: 'may:none', dsn: '2.0.0', status: 'sent', reason: '250 2.0.0 Ok: queued as 4X9' })
+    await waitDelivery(
+      system, id,
+      {
+        program: 'smtp', to: each, relay: MX, tls: 'may:none', dsn: '2.0.0', status: 'sent',
+        reason: '250 2.0.0 Ok: queued as 4X9',
+      },
+    )
   }
   assert.equal(filter.messages.length, 1)
   assert.deepEqual(recipientsOf(filter).toSorted(), to)
@@ -115,14 +135,23 @@ test('an alias that is expanded on the way in is reported to who asked for succe
   const id = await submitWith(system, '', ['<both@alias.example> NOTIFY=SUCCESS'], 'eve@example.org')
   await waitNotice(system, id, 'sender delivery status notification')
   await waitRemoved(system, id)
-  assert.match(system.maildir('box').at(-1) ?? '', /^Final-Recipient: rfc822; both@alias\.example\nOriginal-Recipient: rfc822;both@alias\.example\nAction: expanded\nStatus: 2\.0\.0\n/m)
+  assert.match(
+    system.maildir('box').at(-1) ?? '',
+    /^Final-Recipient: rfc822; both@alias\.example\nOriginal-Recipient: rfc822;both@alias\.example\nAction: expanded\nStatus: 2\.0\.0\n/m,
+  )
   assertQueuesEmpty(system)
 })
 
 // enable_original_recipient=yes: what was sent to two addresses is not the same mail, even if one mailbox gets both.
 test('a mailbox that several addresses lead to gets one copy for each of them', async () => {
-  const reply = await sendMail(system.port('smtp'), 'alice@example.com', ['both@alias.example', 'nested@alias.example', 'one@example.org'], subject('many ways'))
+  const reply = await sendMail(
+    system.port('smtp'), 'alice@example.com', ['both@alias.example', 'nested@alias.example', 'one@example.org'],
+    subject('many ways'),
+  )
   await waitRemoved(system, queueIdOf(reply))
-  assert.deepEqual(copiesOf(system, 'many ways'), ['one@example.org', 'one@example.org', 'one@example.org', 'two@example.org', 'two@example.org'])
+  assert.deepEqual(
+    copiesOf(system, 'many ways'),
+    ['one@example.org', 'one@example.org', 'one@example.org', 'two@example.org', 'two@example.org'],
+  )
   assertQueuesEmpty(system)
 })

@@ -31,7 +31,9 @@ before(async () => {
       relay_transport: `relay:${relay}`, transport_maps: 'texthash:@HOME@/etc/transport',
       script_destination_recipient_limit: '1',
     },
-    master: [`script unix - n n - - pipe flags=DRXhu user=${PIPE_USER} argv=/bin/sh @HOME@/etc/script \${user} \${nexthop}`],
+    master: [
+      `script unix - n n - - pipe flags=DRXhu user=${PIPE_USER} argv=/bin/sh @HOME@/etc/script \${user} \${nexthop}`
+    ],
     files: {
       vmailbox: '/^mbox@/ mbox\n/@example\\.org$/ box/\n',
       transport: [
@@ -78,15 +80,21 @@ const CASES: readonly Case[] = [
     expected: /^Received: from client\.example\.com [^]*\r\nSubject: smtp relay\r\n[^]*\r\n\r\nHello\.\r\n$/,
   },
   {
-    name: 'relay class', line: { program: 'smtp', to: 'carol@relay.example', relay: MX, tls: 'may:none', reason: QUEUED },
+    name: 'relay class', line: {
+      program: 'smtp', to: 'carol@relay.example', relay: MX, tls: 'may:none', reason: QUEUED,
+    },
     look: () => mx.commands.join('\n'), expected: /^RCPT TO:<carol@relay\.example>/m,
   },
   {
-    name: 'lmtp', line: { program: 'lmtp', to: 'carol@lmtp.example', relay: MX, tls: 'none', reason: '250 2.1.5 stored' },
+    name: 'lmtp', line: {
+      program: 'lmtp', to: 'carol@lmtp.example', relay: MX, tls: 'none', reason: '250 2.1.5 stored',
+    },
     look: () => `${lmtp.commands[0]}\n${lmtp.messages[0]}`, expected: /^LHLO mail\.example\.org\n(?:Delivered-To: [^\n]*\r\n)?Received: /,
   },
   {
-    name: 'pipe', line: { program: 'pipe', to: 'carol@pipe.example', relay: 'script', reason: 'delivered via script service (carol there)' },
+    name: 'pipe', line: {
+      program: 'pipe', to: 'carol@pipe.example', relay: 'script', reason: 'delivered via script service (carol there)',
+    },
     look: file('out', 'carol'), expected: /^Return-Path: <alice@example\.com>\nDelivered-To: carol@pipe\.example\nReceived: /,
   },
   {
@@ -106,20 +114,39 @@ for (const { name, line, look, expected } of CASES) {
 }
 
 test('out by error: every recipient bounces with the next hop as the reason', async () => {
-  const id = await submitLocally(system, ['carol@error.example'], { from: 'eve@example.org', message: subject('to nobody') })
-  await waitDelivery(system, id, { program: 'error', to: 'carol@error.example', relay: 'none', dsn: '5.7.1', status: 'bounced', reason: 'nobody there' })
+  const id = await submitLocally(
+    system, ['carol@error.example'], { from: 'eve@example.org', message: subject('to nobody') },
+  )
+  await waitDelivery(
+    system, id,
+    {
+      program: 'error', to: 'carol@error.example', relay: 'none', dsn: '5.7.1', status: 'bounced',
+      reason: 'nobody there',
+    },
+  )
   await waitNotice(system, id, 'sender non-delivery notification')
   await waitRemoved(system, id)
-  assert.match(system.maildir('box').at(-1) ?? '', /^Return-Path: <>\nX-Original-To: eve@example\.org\n[^]*<carol@error\.example>: nobody there\n/)
+  assert.match(
+    system.maildir('box').at(-1) ?? '',
+    /^Return-Path: <>\nX-Original-To: eve@example\.org\n[^]*<carol@error\.example>: nobody there\n/,
+  )
   assertQueuesEmpty(system)
 })
 
 test('out by retry: every recipient is deferred with the next hop as the reason', async () => {
   const id = await submitLocally(system, ['carol@retry.example'])
-  await waitDelivery(system, id, { program: 'error', to: 'carol@retry.example', relay: 'none', dsn: '4.2.1', status: 'deferred', reason: 'come back later' })
+  await waitDelivery(
+    system, id,
+    {
+      program: 'error', to: 'carol@retry.example', relay: 'none', dsn: '4.2.1', status: 'deferred',
+      reason: 'come back later',
+    },
+  )
   await system.waitForLog(new RegExp(`${id}: to=<carol@retry`))
   const { stdout } = await system.command('postqueue', ['-p'])
-  assert.match(stdout, new RegExp(`^${id} +\\d+ .* alice@example\\.com\\n *\\(come back later\\)\\n +carol@retry\\.example$`, 'm'))
+  assert.match(
+    stdout, new RegExp(`^${id} +\\d+ .* alice@example\\.com\\n *\\(come back later\\)\\n +carol@retry\\.example$`, 'm'),
+  )
   assert.deepEqual(queueFiles(system).toSorted(), [`defer/${id}`, `deferred/${id}`])
   assert.equal((await system.command('postsuper', ['-d', id])).status, 0)
   assertQueuesEmpty(system)

@@ -30,7 +30,9 @@ function canRead(user: Identity): boolean {
 async function runAs(user: Identity, file: string): Promise<string> {
   // A test that runs inside another reports to it, by a variable of the environment.
   const { NODE_TEST_CONTEXT: _context, ...env } = process.env
-  const child = spawn(process.execPath, ['--test', '--test-reporter=tap', join(import.meta.dirname, `${file}.test.ts`)], {
+  const child = spawn(process.execPath, [
+    '--test', '--test-reporter=tap', join(import.meta.dirname, `${file}.test.ts`),
+  ], {
     uid: user.uid, gid: user.gid, env: { ...env, HOME: '/' }, stdio: ['ignore', 'pipe', 'inherit'],
   })
   let report = ''

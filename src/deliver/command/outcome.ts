@@ -16,7 +16,12 @@ export type CommandEnd = {
   readonly output: string
 }
 
-export type CommandOutcome = { readonly kind: 'sent' | 'deferred' | 'bounced'; readonly status: string; readonly reason: string; readonly diagnostic: string }
+export type CommandOutcome = {
+  readonly kind: 'sent' | 'deferred' | 'bounced'
+  readonly status: string
+  readonly reason: string
+  readonly diagnostic: string
+}
 
 /** sysexits.h: status code and words. */
 const SYSEXITS: Readonly<Record<number, readonly [status: string, text: string]>> = {
@@ -70,7 +75,10 @@ function fail(status: string, reason: string, diagnostic: string): CommandOutcom
 const SHELL_CHARACTERS = /[^a-zA-Z0-9 \t@%\-_=+:,./]/
 
 /** Words that are the shell's own. */
-const SHELL_WORDS = new Set(['case', 'cd', 'eval', 'exec', 'exit', 'export', 'for', 'if', 'set', 'trap', 'ulimit', 'umask', 'until', 'while', '.', ':'])
+const SHELL_WORDS = new Set([
+  'case', 'cd', 'eval', 'exec', 'exit', 'export', 'for', 'if', 'set', 'trap', 'ulimit', 'umask', 'until', 'while',
+  '.', ':',
+])
 
 /** The words to execute for a command line of an alias or a parameter. */
 export function commandWords(command: string, shell: string): string[] {

@@ -49,6 +49,10 @@ export async function runCommand(request: CommandRequest): Promise<CommandEnd> {
     if (timer.expired) return { kind: 'timeout', code: 0, output: output.text() }
     if (signal !== null) return { kind: 'signal', code: constants.signals[signal], output: output.text() }
     return { kind: 'exit', code: code ?? STATUS_NOT_STARTED, output: failure ?? output.text() }
+  } catch (error) {
+    // Its input cannot be read to the end: half a message must not look like a whole one.
+    killGroup(child)
+    throw error
   } finally {
     clearTimeout(limit)
   }
@@ -78,10 +82,12 @@ async function feed(child: ChildProcess, input: Iterable<Uint8Array>): Promise<v
   stdin.on('drain', () => wake.drained())
   for (const chunk of input) {
     if (broken) return
-    if (!stdin.write(chunk)) await new Promise<void>((resolve) => {
-      wake.drained = resolve
-      if (broken) resolve()
-    })
+    if (!stdin.write(chunk)) {
+      await new Promise<void>((resolve) => {
+        wake.drained = resolve
+        if (broken) resolve()
+      })
+    }
   }
   stdin.end()
 }

@@ -6,8 +6,9 @@
 import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
 import type { EnvelopeRecipient } from '#queue/envelope.ts'
+import { QueueFileError } from '#queue/record.ts'
 import { DONE, endAll, LEFT, type Delivery } from '#service/agent.ts'
-import type { DeliverReply } from '#service/deliver.ts'
+import type { DeliverReply, DeliverRequest } from '#service/deliver.ts'
 import type { Worker } from '#service/worker.ts'
 import { copyHead, copyMessage, type CopyOptions } from '#deliver/mailbox/copy.ts'
 import { deliveredTo, isLoop } from '#deliver/mailbox/loop.ts'
@@ -22,58 +23,100 @@ const MISCONFIGURED: CommandOutcome = {
 }
 
 /** Returns what carries out a request of one pipe service. */
-export function pipeDelivery({ config, service }: Worker, settings: PipeSettings): (delivery: Delivery) => Promise<DeliverReply> {
-  const timeLimitMs = config.dynamicTime(`${service.name}_time_limit`, 'command_time_limit') * 1000
-  const recipientLimit = config.dynamicInt(`${service.name}_destination_recipient_limit`, 'default_destination_recipient_limit')
-  const delimiters = config.str('recipient_delimiter')
-  const environment = exportedEnvironment(config)
-  const base = { relay: service.name, mtaType: 'unix', mtaName: service.name }
-  const end = (delivery: Delivery, outcome: CommandOutcome, recipients?: readonly EnvelopeRecipient[]): Promise<DeliverReply> => {
-    const { kind, status, reason, diagnostic } = outcome
-    const diag = diagnostic === '' ? {} : { diagType: 'x-unix', diagText: diagnostic }
-    return endAll(delivery, kind, { ...base, ...diag, status, reason, handoff: delivery.handoff, action: 'delivered' }, recipients)
+export function pipeDelivery(worker: Worker, settings: PipeSettings): (delivery: Delivery) => Promise<DeliverReply> {
+  const pipe = new Pipe(worker, settings)
+  return (delivery) => pipe.deliver(delivery)
+}
+
+class Pipe {
+  readonly #settings: PipeSettings
+  readonly #service: string
+  readonly #timeLimitMs: number
+  readonly #recipientLimit: number
+  readonly #delimiters: string
+  readonly #directory: string
+  readonly #environment: Readonly<Record<string, string>>
+
+  constructor({ config, service: { name } }: Worker, settings: PipeSettings) {
+    this.#settings = settings
+    this.#service = name
+    this.#timeLimitMs = config.dynamicTime(`${name}_time_limit`, 'command_time_limit') * 1000
+    this.#recipientLimit =
+      config.dynamicInt(`${name}_destination_recipient_limit`, 'default_destination_recipient_limit')
+    this.#delimiters = config.str('recipient_delimiter')
+    this.#directory = settings.directory || config.str('queue_directory')
+    this.#environment = exportedEnvironment(config)
   }
-  const run = async (delivery: Delivery, recipients: readonly EnvelopeRecipient[]): Promise<CommandOutcome> => {
+
+  async deliver(delivery: Delivery): Promise<DeliverReply> {
     const { request, message } = delivery
-    const words = expandArguments(settings.argv, request, recipients, { flags: settings.flags, delimiters, nullSender: settings.nullSender })
-    const options = copyOptions(settings, recipients)
-    const first = recipients[0]
-    const head = first ? copyHead(request.sender, first, options, new Date()) : ''
-    const ended = await runCommand({
-      words, owner: settings.owner, environment, directory: settings.directory || config.str('queue_directory'), timeLimitMs,
-      input: copyMessage(message, request.dataOffset, head, options),
-    })
-    const told = ended.output.trim().split('\n')[0] ?? ''
-    return commandOutcome(ended, words[0] ?? '', `delivered via ${service.name} service${told === '' ? '' : ` (${told})`}`)
-  }
-  return async (delivery) => {
-    const { request, message } = delivery
-    if (needsSingle(settings) && recipientLimit !== 1) {
-      log.warning(`pipe flag \`D' or \`O' requires ${service.name}_destination_recipient_limit = 1`)
-      return end(delivery, MISCONFIGURED)
-    }
-    if (settings.sizeMax > 0 && request.contentLength > settings.sizeMax) {
-      return end(delivery, { kind: 'bounced', status: '5.2.3', reason: `message size ${request.contentLength} exceeds size limit ${settings.sizeMax} for transport ${service.name}`, diagnostic: '' })
-    }
-    if (request.flags.verify || request.flags.userVerify) {
-      return end(delivery, { kind: 'sent', status: '2.0.0', reason: `delivers to command: ${settings.argv[0]}`, diagnostic: '' })
-    }
-    const seen = settings.flags.has('D') ? deliveredTo(message, request.dataOffset) : new Set<string>()
+    const early = this.#withoutCommand(request)
+    if (early) return this.#end(delivery, early)
+    const seen = this.#settings.flags.has('D') ? deliveredTo(message, request.dataOffset) : new Set<string>()
     const looped = request.recipients.filter(({ address }) => isLoop(seen, address))
     const others = request.recipients.filter(({ address }) => !isLoop(seen, address))
     const replies: DeliverReply[] = []
-    if (looped.length > 0) {
-      replies.push(await end(delivery, { kind: 'bounced', status: '5.4.6', reason: `mail forwarding loop for ${looped[0]?.address}`, diagnostic: '' }, looped))
+    const loop = refusal('5.4.6', `mail forwarding loop for ${looped[0]?.address}`)
+    if (looped.length > 0) replies.push(await this.#end(delivery, loop, looped))
+    if (others.length > 0) {
+      replies.push(await this.#end(delivery, await attempt(this.#run(delivery, others)), others))
     }
-    if (others.length > 0) replies.push(await end(delivery, await attempt(run(delivery, others)), others))
     return replies.some(({ status }) => status !== 0) ? LEFT : DONE
   }
+
+  /** What ends all recipients before a command is run. */
+  #withoutCommand({ contentLength, flags }: DeliverRequest): CommandOutcome | undefined {
+    const { sizeMax, argv } = this.#settings
+    if (needsSingle(this.#settings) && this.#recipientLimit !== 1) {
+      log.warning(`pipe flag \`D' or \`O' requires ${this.#service}_destination_recipient_limit = 1`)
+      return MISCONFIGURED
+    }
+    if (sizeMax > 0 && contentLength > sizeMax) {
+      const limit = `exceeds size limit ${sizeMax} for transport ${this.#service}`
+      return refusal('5.2.3', `message size ${contentLength} ${limit}`)
+    }
+    if (!flags.verify && !flags.userVerify) return undefined
+    return { kind: 'sent', status: '2.0.0', reason: `delivers to command: ${argv[0]}`, diagnostic: '' }
+  }
+
+  async #run(
+    { request, message }: Delivery, recipients: readonly EnvelopeRecipient[],
+  ): Promise<CommandOutcome> {
+    const { argv, flags, nullSender, owner } = this.#settings
+    const words = expandArguments(argv, request, recipients, { flags, delimiters: this.#delimiters, nullSender })
+    const options = copyOptions(this.#settings, recipients)
+    const first = recipients[0]
+    const head = first ? copyHead(request.sender, first, options, new Date()) : ''
+    const ended = await runCommand({
+      words, owner, environment: this.#environment, directory: this.#directory, timeLimitMs: this.#timeLimitMs,
+      input: copyMessage(message, request.dataOffset, head, options),
+    })
+    const told = ended.output.trim().split('\n')[0] ?? ''
+    const success = `delivered via ${this.#service} service${told === '' ? '' : ` (${told})`}`
+    return commandOutcome(ended, words[0] ?? '', success)
+  }
+
+  #end(
+    delivery: Delivery, outcome: CommandOutcome, recipients?: readonly EnvelopeRecipient[],
+  ): Promise<DeliverReply> {
+    const { kind, status, reason, diagnostic } = outcome
+    const diag = diagnostic === '' ? {} : { diagType: 'x-unix', diagText: diagnostic }
+    return endAll(delivery, kind, {
+      status, reason, relay: this.#service, handoff: delivery.handoff, action: 'delivered',
+      mtaType: 'unix', mtaName: this.#service, ...diag,
+    }, recipients)
+  }
+}
+
+function refusal(status: string, reason: string): CommandOutcome {
+  return { kind: 'bounced', status, reason, diagnostic: '' }
 }
 
 async function attempt(work: Promise<CommandOutcome>): Promise<CommandOutcome> {
   try {
     return await work
   } catch (error) {
+    if (error instanceof QueueFileError) throw error
     log.warning(`cannot run the command: ${errnoText(error)}`)
     return MISCONFIGURED
   }

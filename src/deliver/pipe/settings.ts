@@ -32,7 +32,9 @@ const ESCAPES: Readonly<Record<string, string>> = {
  * @param protectedUsers Names whose rights no command may have: root and mail_owner, when this process could take them.
  * @throws {Error} With Postfix's words for what is wrong.
  */
-export function parsePipeWords(words: readonly string[], service: string, protectedUids: readonly number[]): PipeSettings {
+export function parsePipeWords(
+  words: readonly string[], service: string, protectedUids: readonly number[],
+): PipeSettings {
   const argvAt = words.findIndex((word) => word.startsWith('argv='))
   const options = new Map(words.slice(0, argvAt < 0 ? words.length : argvAt).map((word) => splitOption(word, service)))
   const argv = argvAt < 0 ? [] : [(words[argvAt] ?? '').slice('argv='.length), ...words.slice(argvAt + 1)]
@@ -74,7 +76,8 @@ function parseUser(text: string | undefined, service: string, protectedUids: rea
   const group = groupName === undefined ? undefined : getgrnam(groupName)
   if (groupName !== undefined && !group) throw new Error(`service ${service}: unknown group: ${groupName}`)
   if (protectedUids.includes(user.uid)) {
-    throw new Error(`service ${service}: user= command-line attribute specifies ${user.uid === 0 ? 'root privileges' : 'mail system owner'}`)
+    const rights = user.uid === 0 ? 'root privileges' : 'mail system owner'
+    throw new Error(`service ${service}: user= command-line attribute specifies ${rights}`)
   }
   return { uid: user.uid, gid: group?.gid ?? user.gid }
 }

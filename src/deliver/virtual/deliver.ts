@@ -6,6 +6,7 @@
 import type { Config } from '#config/config.ts'
 import { errnoText, isErrno } from '#system/errno.ts'
 import type { EnvelopeRecipient } from '#queue/envelope.ts'
+import { QueueFileError } from '#queue/record.ts'
 import { DONE, LEFT, type Delivery } from '#service/agent.ts'
 import type { DeliverReply } from '#service/deliver.ts'
 import type { Delivered } from '#service/delivered.ts'
@@ -50,9 +51,13 @@ export function virtualDelivery(config: Config): (delivery: Delivery) => Promise
   }
 }
 
-async function endRecipient({ request, message, tools, handoff }: Delivery, recipient: EnvelopeRecipient, end: End): Promise<boolean> {
+async function endRecipient(
+  { request, message, tools, handoff }: Delivery, recipient: EnvelopeRecipient, end: End,
+): Promise<boolean> {
   const { kind, status, reason } = end
-  return tools.delivered[kind](request, recipient, { status, reason, relay: 'virtual', handoff, action: 'delivered' }, message.fd)
+  return tools.delivered[kind](
+    request, recipient, { status, reason, relay: 'virtual', handoff, action: 'delivered' }, message.fd,
+  )
 }
 
 async function deliverOne(
@@ -77,14 +82,20 @@ async function write(
 ): Promise<End> {
   const { flags, sender, dataOffset } = request
   const isMaildir = path.endsWith('/')
-  if (flags.verify || flags.userVerify) return { kind: 'sent', status: '2.0.0', reason: `delivers to ${isMaildir ? 'maildir' : 'mailbox'}` }
+  if (flags.verify || flags.userVerify) {
+    return {
+      kind: 'sent', status: '2.0.0', reason: `delivers to ${isMaildir ? 'maildir' : 'mailbox'}`,
+    }
+  }
   const options: CopyOptions = {
     ...(isMaildir ? MAILDIR_COPY : MBOX_COPY), originalTo: settings.originalTo, deliveredTo: recipient.address,
   }
   const chunks = copyMessage(message, dataOffset, copyHead(sender, recipient, options, new Date()), options)
   try {
     if (isMaildir) await deliverMaildir(path, chunks, owner, settings.sizeMax)
-    else await deliverMbox(path, chunks, { owner, locks: settings.locks, sizeMax: settings.sizeMax, strictOwner: settings.strictOwner })
+    else await deliverMbox(
+      path, chunks, { owner, locks: settings.locks, sizeMax: settings.sizeMax, strictOwner: settings.strictOwner },
+    )
     return isMaildir ? SENT_MAILDIR : SENT_MAILBOX
   } catch (error) {
     return failure(error, path, isMaildir)
@@ -92,11 +103,15 @@ async function write(
 }
 
 function failure(error: unknown, path: string, isMaildir: boolean): End {
+  // The message is damaged, and not the mailbox.
+  if (error instanceof QueueFileError) throw error
   if (error instanceof MailboxError) {
     return { kind: error.status.startsWith('4') ? 'deferred' : 'bounced', status: error.status, reason: error.message }
   }
   if (isErrno(error, 'EFBIG')) {
-    return { kind: 'bounced', status: '5.2.2', reason: `maildir delivery failed: error writing message: File too large` }
+    return {
+      kind: 'bounced', status: '5.2.2', reason: `maildir delivery failed: error writing message: File too large`,
+    }
   }
   const what = isMaildir ? `maildir delivery failed: create maildir file ${path}` : `cannot update mailbox ${path}`
   // A full disk or quota, or a missing folder, can be mended without the sender.

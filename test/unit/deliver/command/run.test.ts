@@ -1,44 +1,57 @@
-/** Running commands: see src/deliver/command/run.ts. They are those of every system, with short input. */
+/** Commands with a message on their input: see src/deliver/command/run.ts. */
 import assert from 'node:assert/strict'
-import { userInfo } from 'node:os'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
-import { getpwnam, isRoot } from '#system/users.ts'
 import { runCommand, type CommandRequest } from '#deliver/command/run.ts'
+import { getpwnam, isRoot } from '#system/users.ts'
 
-const owner = (isRoot() ? getpwnam('nobody') : undefined) ?? userInfo()
+const nobody = getpwnam('nobody')
+const OWNER = isRoot() && nobody ? nobody : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
 
-function run(words: readonly string[], options: Partial<CommandRequest> = {}) {
+function run(script: string, more: Partial<CommandRequest> = {}): ReturnType<typeof runCommand> {
   return runCommand({
-    words, owner, environment: { PATH: '/bin:/usr/bin' }, directory: '/', input: [Buffer.from('hello\n')], timeLimitMs: 20_000, ...options,
+    words: ['/bin/sh', '-c', script], owner: OWNER, environment: { PATH: '/bin:/usr/bin' }, directory: '/', input: [Buffer.from('text\n')],
+    timeLimitMs: 20_000, ...more,
   })
 }
 
-test('runCommand() gives the message to the command and keeps what it says', async () => {
-  assert.deepEqual(await run(['cat']), { kind: 'exit', code: 0, output: 'hello\n' })
-  assert.deepEqual(await run(['sh', '-c', 'echo out; echo err >&2; exit 67']), { kind: 'exit', code: 67, output: 'out\nerr\n' })
+function* broken(): Generator<Uint8Array> {
+  yield Buffer.from('the first half')
+  throw new Error('damaged')
+}
+
+test('runCommand() gives the message to the command, and its output back', async () => {
+  assert.deepEqual(await run('cat; echo and more >&2'), { kind: 'exit', code: 0, output: 'text\nand more\n' })
 })
 
-test('runCommand() passes no environment but the given one, and no rights of root', async () => {
-  const { output } = await run(['sh', '-c', 'echo $FOO-$HOME-$(id -u)'], { environment: { PATH: '/bin:/usr/bin', FOO: 'bar' } })
-  assert.equal(output, `bar--${owner.uid}\n`)
+test('runCommand() tells exit status, signal and time limit apart', async () => {
+  assert.deepEqual(await run('exit 75'), { kind: 'exit', code: 75, output: '' })
+  assert.deepEqual(await run('kill -9 $$'), { kind: 'signal', code: 9, output: '' })
+  assert.deepEqual(await run('echo slow; sleep 60', { timeLimitMs: 300 }), { kind: 'timeout', code: 0, output: 'slow\n' })
 })
 
-test('runCommand() ends a command, and all that it started, at the time limit', async () => {
-  const { kind } = await run(['sh', '-c', 'sleep 600 & sleep 600'], { timeLimitMs: 50 })
-  assert.equal(kind, 'timeout')
+test('runCommand() does not mind a command that reads nothing', async () => {
+  const large = Array.from({ length: 64 }, () => Buffer.alloc(65_536))
+  assert.deepEqual(await run('exec 0<&-; exit 0', { input: large }), { kind: 'exit', code: 0, output: '' })
 })
 
-test('runCommand() does not mind a command that does not read, however long the message', async () => {
-  const input = Array.from({ length: 100 }, () => Buffer.alloc(65_536))
-  assert.deepEqual(await run(['true'], { input }), { kind: 'exit', code: 0, output: '' })
+test('runCommand() ends a command whose input breaks off, so that half a message is never taken for a whole one', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'posthorn-run-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const script = `cat > /dev/null; touch ${folder}/done`
+  await assert.rejects(run(script, { input: broken() }), /damaged/)
+  assert.equal(existsSync(join(folder, 'done')), false)
 })
 
-test('runCommand() tells of a signal, and of a command that does not exist', async () => {
-  assert.deepEqual(await run(['sh', '-c', 'kill -9 $$']), { kind: 'signal', code: 9, output: '' })
-  const missing = await run(['/nonexistent/command'])
-  assert.equal(missing.code, 127)
+test('runCommand() tells why a command cannot be started', async () => {
+  const { kind, code, output } = await run('', { words: ['/no/such/program'] })
+  assert.deepEqual([kind, code], ['exit', 127])
+  assert.match(output, /ENOENT/)
 })
 
-test('runCommand() refuses to be root', { skip: isRoot() ? false : 'only root can try' }, async () => {
-  await assert.rejects(run(['true'], { owner: { uid: 0, gid: 0 } }), /rights of root/)
+test('runCommand() never runs a command as root', async (t) => {
+  if (!isRoot()) return t.skip('only root could')
+  await assert.rejects(run('true', { owner: { uid: 0, gid: 0 } }), /refusing to run a command with the rights of root/)
 })

@@ -1,0 +1,29 @@
+/**
+ * A message of the active queue, and what is done about it as a whole.
+ *
+ * @module
+ */
+import type { Envelope } from '#queue/envelope.ts'
+import type { QueueId } from '#queue/spool.ts'
+
+/** One message of the active queue. */
+export type ActiveMessage = {
+  readonly id: QueueId
+  envelope: Envelope
+  readonly activeAtMs: number
+  /** Entries, queued or under way, that have not ended. */
+  pending: number
+  /** Some recipient was deferred: the message stays. */
+  left: boolean
+  /** `postsuper -e` asked for its end. */
+  readonly forceExpired: boolean
+}
+
+/** Notices about a message, made by the bounce service; each rejects when the notice could not be queued. */
+export type NoticeTools = {
+  bounce(message: ActiveMessage): Promise<void>
+  /** Turns the deferrals into a bounce and marks their recipients done. */
+  expire(message: ActiveMessage): Promise<void>
+  warn(message: ActiveMessage): Promise<void>
+  trace(message: ActiveMessage): Promise<void>
+}
