@@ -48,6 +48,8 @@ export type ActiveTools = {
 
 export type { ActiveMessage, NoticeTools } from './active-message.ts'
 
+type Loaded = { readonly envelope: Envelope; readonly forceExpired: boolean }
+
 const STILL_DELIVERED_WAIT_SECONDS = 60
 
 /** See the module header. */
@@ -84,7 +86,7 @@ export class ActiveQueue {
 
   /** Tries again to move what could not be moved to deferred/; called now and then, as nobody else would look for it. */
   retryStranded(): void {
-    for (const [id, wakeAt] of [...this.#stranded]) this.#park(id, wakeAt)
+    for (const [id, wakeAt] of this.#stranded) this.#park(id, wakeAt)
   }
 
   has(id: QueueId): boolean {
@@ -166,7 +168,7 @@ export class ActiveQueue {
   }
 
   /** A file that can't be read now must not stay in active/, where nobody looks for it. */
-  #loadOrPark(id: QueueId): ReturnType<ActiveQueue['#load']> {
+  #loadOrPark(id: QueueId): Loaded | undefined {
     const { clock, log, settings } = this.#tools
     try {
       return this.#load(id)
@@ -178,7 +180,7 @@ export class ActiveQueue {
   }
 
   /** Reads the envelope, or its next recipients; undefined when the message can't be delivered now. */
-  #load(id: QueueId, before?: Envelope): { envelope: Envelope; forceExpired: boolean } | undefined {
+  #load(id: QueueId, before?: Envelope): Loaded | undefined {
     const { spool, log, scheduler, settings } = this.#tools
     const loaded = loadFile({ spool, log, recipientsAtOnce: settings.recipientsAtOnce }, id, before)
     switch (loaded.kind) {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Config } from '#config/config.ts'
 import { externalAddress } from '#mail/address.ts'
 import { systemClock, type Clock } from '#system/clock.ts'
@@ -130,7 +130,7 @@ export class QueueManager {
     this.#intake.stop()
     for (const timer of this.#timers) clearInterval(timer)
     clearTimeout(this.#wakeTimer)
-    const ended = await Promise.race([this.#workEnded(), delay(STOP_WAIT_MS, false)])
+    const ended = await Promise.race([this.#workEnded(), wait(STOP_WAIT_MS, false, { ref: false })])
     if (!ended) return this.#letGo()
     this.#agents.close()
     this.#bounces.close()

@@ -30,6 +30,11 @@ export function segmentPaths(spool: Spool): string[] {
   return paths.toSorted()
 }
 
+/** Whether another process writes messages to the journal: one of an earlier configuration, or one with an own queue_commit. */
+export function othersUseJournal(spool: Spool): boolean {
+  return segmentPaths(spool).some((path) => !path.includes(`/${process.pid}.`))
+}
+
 /** Opens a file, or gives undefined when it is gone. */
 function openIfThere(path: string, flags: number): number | undefined {
   try {
