@@ -114,9 +114,10 @@ export class MimeParser {
     return this.#errors
   }
 
-  /** Whether all that follows is body whatever it holds, so that lines need not be looked at. Not within a line: its end is seen here. */
+  /** Whether all that follows is body whatever it holds, so that lines need not be looked at; not within a line. */
   get onlyBody(): boolean {
-    if (!this.#previousComplete || this.#region !== 'body' || this.#levels.length > 0 || this.#downgrades()) return false
+    if (!this.#previousComplete || this.#region !== 'body') return false
+    if (this.#levels.length > 0 || this.#downgrades()) return false
     return !this.#report.has('8bitIn7bitBody') || this.#entity.encoding !== '7bit'
   }
 

@@ -97,9 +97,9 @@ test('routeRecipients() sends all recipients to the content filter', async () =>
   assert.deepEqual(await routes(addresses, { contentFilter: 'scan:[127.0.0.1]:10025' }),
     ['scan:[127.0.0.1]:10025 [[127.0.0.1]:10025] b@example.org a@far.example'])
   assert.deepEqual(await routes(addresses, { contentFilter: 'scan' }),
-    ['scan:far.example [far.example] a@far.example', 'scan:example.org [example.org] b@example.org'])
+    ['scan:example.org [example.org] b@example.org', 'scan:far.example [far.example] a@far.example'])
   assert.deepEqual(await routes(addresses, { contentFilter: 'scan:' }, tools({ filterNexthop: 'filter.example' })),
-    ['scan:filter.example [filter.example] a@far.example b@example.org'])
+    ['scan:filter.example [filter.example] b@example.org a@far.example'])
 })
 
 test('routeRecipients() sends redirected mail to one address, by the record of the first recipient', async () => {
