@@ -8,6 +8,7 @@
  * @module
  */
 import type { Cleanup } from '#cleanup/cleanup.ts'
+import { externalAddress } from '#mail/address.ts'
 import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
 import { openMessage, type OpenMessage } from '#queue/content.ts'
@@ -93,15 +94,17 @@ export class BounceService {
     occasion: Occasion, about: NoticeMessage, how: { clean?: boolean; verp?: string },
   ): Promise<BounceReply> {
     const id = checkedId(about.queueId)
-    const records = [...readLog(this.#spool, this.#log, id)]
     using original = this.#openOriginal(id, about.queueName)
+    // A log of deferrals becomes a bounce: its recipients are done, and must not be tried again.
+    const isGivenUp = occasion === 'failure' && this.#log === 'defer'
+    const logged = [...readLog(this.#spool, this.#log, id)]
+    const records = isGivenUp ? [...logged, ...unlogged(id, logged, original.facts)] : logged
     const notices = this.#plan(occasion, about, records, original)
     const sent = await this.#send(
       id, how.verp === undefined ? notices : perRecipient(notices, about.sender, how.verp), about, original,
     )
     if (!sent && how.clean !== true) return FAILED
-    // A log of deferrals becomes a bounce: its recipients are done, and must not be tried again.
-    if (occasion === 'failure' && this.#log === 'defer') this.#markRecords(id, queueName(about.queueName), records)
+    if (isGivenUp) this.#markGivenUp(id, queueName(about.queueName), records)
     if (occasion !== 'delay') removeLog(this.#spool, this.#log, id)
     return sent ? OK : FAILED
   }
@@ -151,10 +154,32 @@ export class BounceService {
     }
   }
 
+  /** The notice is on its way: a failure to mark must not repeat it, and the whole message goes next. */
+  #markGivenUp(id: QueueId, queue: QueueName, records: readonly StatusRecord[]): void {
+    try {
+      this.#markRecords(id, queue, records)
+    } catch (error) {
+      log.warning(`${id}: cannot mark its recipients: ${errnoText(error)}`, { queue_id: id })
+    }
+  }
+
   #markRecords(id: QueueId, queue: QueueName, records: readonly StatusRecord[]): void {
     using message = openMessage(this.#spool, queue, id)
     for (const { offset } of records) if (offset !== undefined && offset > 0) markDone(message.fd, offset)
   }
+}
+
+/** Recipients that are given up although the log does not know them: it could not be written when they were deferred. */
+function unlogged(id: QueueId, logged: readonly StatusRecord[], original: Original): StatusRecord[] {
+  if (!original) return []
+  const known = new Set(logged.map(({ offset }) => offset))
+  const { recipients } = readEnvelope(original.message.fd, { id })
+  return recipients.filter(({ offset }) => !known.has(offset)).map((recipient) => ({
+    recipient: externalAddress(recipient.address), original: externalAddress(recipient.original),
+    offset: recipient.offset, dsnOrcpt: recipient.dsnOrcpt, notify: recipient.notify,
+    // RFC 3463 §3.5 "delivery time expired".
+    status: '4.4.7', action: 'delayed', reason: 'delivery time expired',
+  }))
 }
 
 /** The original message while notices about it are made. */

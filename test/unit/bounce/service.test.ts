@@ -29,13 +29,17 @@ function setUp(logName: LogName, parameters: Readonly<Record<string, string>> = 
   const caught = captureLog('postfix/bounce')
   const cleanup = openCleanup(made.config, { spool: made.spool })
   const service = new BounceService(logName, made.spool, readSettings(made.config), cleanup)
-  const envelope = [...TEST_TIME, TEST_SENDER, ...recipientRecords('bob@example.net'), ...recipientRecords('eve@example.net')]
+  const envelope = [
+    ...TEST_TIME, TEST_SENDER, ...recipientRecords('bob@example.net'), ...recipientRecords('eve@example.net'),
+  ]
   const path = queuePath(made.spool, 'active', ID)
   writeFileSync(path, messageBytes({ envelope, size: { recipientCount: 2 } }))
   chmodSync(path, 0o700)
   return {
     ...made, service, texts: () => caught.texts(),
-    notices: () => readdirSync(join(made.path, 'incoming')).map((id) => recordTexts(queueBytes(made.spool, 'incoming', id)).join('\n')),
+    notices: () => readdirSync(join(made.path, 'incoming')).map(
+      (id) => recordTexts(queueBytes(made.spool, 'incoming', id)).join('\n')
+    ),
     /** Recipients of the original that are still to be served. */
     open: () => {
       using message = openMessage(made.spool, 'active', ID)
@@ -51,16 +55,24 @@ function setUp(logName: LogName, parameters: Readonly<Record<string, string>> = 
 
 test('append: records of one message that come together are all in the log', async () => {
   await using world = setUp('bounce')
-  const requests = ['bob@example.net', 'eve@example.net'].map((to): BounceRequest => ({ kind: 'append', queueId: ID, record: record(to) }))
-  assert.deepEqual(await Promise.all(requests.map((request) => world.service.handle(request))), [{ status: 0 }, { status: 0 }])
-  assert.deepEqual([...readLog(world.spool, 'bounce', ID)].map(({ recipient }) => recipient), ['bob@example.net', 'eve@example.net'])
+  const requests = ['bob@example.net', 'eve@example.net'].map(
+    (to): BounceRequest => ({ kind: 'append', queueId: ID, record: record(to) })
+  )
+  assert.deepEqual(
+    await Promise.all(requests.map((request) => world.service.handle(request))), [{ status: 0 }, { status: 0 }],
+  )
+  assert.deepEqual(
+    [...readLog(world.spool, 'bounce', ID)].map(({ recipient }) => recipient), ['bob@example.net', 'eve@example.net'],
+  )
 })
 
 test('append with deleteRecipient marks the recipient as done', async () => {
   await using world = setUp('bounce')
   const [first] = world.open()
   assert.ok(first)
-  await world.service.handle({ kind: 'append', queueId: ID, record: record(first.address, { offset: first.offset }), deleteRecipient: true })
+  await world.service.handle(
+    { kind: 'append', queueId: ID, record: record(first.address, { offset: first.offset }), deleteRecipient: true }
+  )
   assert.deepEqual(world.open().map(({ address }) => address), ['eve@example.net'])
 })
 
@@ -79,14 +91,26 @@ test('flush: the notice is queued from the null sender, and the log goes', async
   assert.equal(world.open().length, 2)
 })
 
-test('flush of the defer log marks its recipients as done: they were returned', async () => {
+test('flush of the defer log returns all recipients, those too that it does not know, and marks them as done', async () => {
   await using world = setUp('defer')
   const [first] = world.open()
   assert.ok(first)
-  await appendLog(world.spool, 'defer', ID, record(first.address, { offset: first.offset, status: '4.4.1', action: 'delayed' }))
+  await appendLog(
+    world.spool, 'defer', ID, record(first.address, { offset: first.offset, status: '4.4.1', action: 'delayed' }),
+  )
   assert.deepEqual(await world.service.handle({ kind: 'flush', message: ABOUT }), { status: 0 })
-  assert.deepEqual(world.open().map(({ address }) => address), ['eve@example.net'])
-  assert.match(world.notices()[0] ?? '', /^N Action: failed\nN Status: 4\.4\.1$/m)
+  assert.deepEqual(world.open(), [])
+  const [notice = ''] = world.notices()
+  assert.match(notice, /^N Action: failed\nN Status: 4\.4\.1$/m)
+  assert.match(notice, /^N Final-Recipient: rfc822; eve@example\.net$[^]*^N Action: failed\nN Status: 4\.4\.7$/m)
+})
+
+test('flush of the defer log sends one notice also when a recipient cannot be marked', async () => {
+  await using world = setUp('defer')
+  await appendLog(world.spool, 'defer', ID, record('bob@example.net', { offset: 3, status: '4.4.1', action: 'delayed' }))
+  assert.deepEqual(await world.service.handle({ kind: 'flush', message: ABOUT }), { status: 0 })
+  assert.equal(world.notices().length, 1)
+  assert.deepEqual([...readLog(world.spool, 'defer', ID)], [])
 })
 
 test('warn: the log stays, and only the header goes with it', async () => {
@@ -117,7 +141,10 @@ test('verp: one notice for each recipient, with the recipient in its address', a
 test('a notice about a double bounce is not sent', async () => {
   await using world = setUp('bounce')
   await appendLog(world.spool, 'bounce', ID, record('bob@example.net'))
-  assert.deepEqual(await world.service.handle({ kind: 'flush', message: { ...ABOUT, sender: 'double-bounce@example.org' } }), { status: 0 })
+  assert.deepEqual(
+    await world.service.handle({ kind: 'flush', message: { ...ABOUT, sender: 'double-bounce@example.org' } }),
+    { status: 0 },
+  )
   assert.deepEqual(world.notices(), [])
   assert.deepEqual(world.texts(), ['warning: 3F2A1B0C9D: undeliverable postmaster notification discarded'])
 })
@@ -125,7 +152,9 @@ test('a notice about a double bounce is not sent', async () => {
 test('flush without the original: the sender hears of it all the same', async () => {
   await using world = setUp('bounce')
   await appendLog(world.spool, 'bounce', ID, record('bob@example.net'))
-  assert.deepEqual(await world.service.handle({ kind: 'flush', message: { ...ABOUT, queueName: 'deferred' } }), { status: 0 })
+  assert.deepEqual(
+    await world.service.handle({ kind: 'flush', message: { ...ABOUT, queueName: 'deferred' } }), { status: 0 },
+  )
   assert.match(world.notices()[0] ?? '', /--- Undelivered message unavailable ---/)
 })
 
@@ -134,11 +163,17 @@ test('a notice that cannot be queued leaves the log for the next attempt', async
   await appendLog(world.spool, 'bounce', ID, record('bob@example.net'))
   assert.deepEqual(await world.service.handle({ kind: 'flush', message: ABOUT }), { status: -1 })
   assert.equal([...readLog(world.spool, 'bounce', ID)].length, 1)
-  assert.ok(world.texts().some((line) => line.startsWith('warning: 3F2A1B0C9D: sender notification failed to alice@example.org')))
+  assert.ok(
+    world.texts().some(
+      (line) => line.startsWith('warning: 3F2A1B0C9D: sender notification failed to alice@example.org')
+    )
+  )
 })
 
 test('one: a notice about a single recipient, without a log', async () => {
   await using world = setUp('bounce')
-  assert.deepEqual(await world.service.handle({ kind: 'one', message: ABOUT, record: record('bob@example.net') }), { status: 0 })
+  assert.deepEqual(
+    await world.service.handle({ kind: 'one', message: ABOUT, record: record('bob@example.net') }), { status: 0 },
+  )
   assert.match(world.notices()[0] ?? '', /^N <bob@example\.net>: no bob@example\.net$/m)
 })
