@@ -17,7 +17,7 @@ export type ArgumentOptions = {
 }
 
 /** Names that make an argument repeat. */
-const RECIPIENT_NAMES = new Set(['recipient', 'user', 'extension', 'mailbox', 'original_recipient'])
+const RECIPIENT_NAMES = new Set(['recipient', 'user', 'extension', 'mailbox', 'domain', 'original_recipient'])
 const NAME = /\$(?:\$|\{(\w+)\}|\((\w+)\)|(\w+))/g
 
 /**
@@ -28,11 +28,14 @@ const NAME = /\$(?:\$|\{(\w+)\}|\((\w+)\)|(\w+))/g
 export function expandArguments(
   words: readonly string[], request: DeliverRequest, recipients: readonly EnvelopeRecipient[], options: ArgumentOptions,
 ): string[] {
-  const message = messageFacts(request, recipients, options)
+  const message = messageFacts(request, options)
   return words.flatMap((word) => {
     const names = [...word.matchAll(NAME)].map((match) => match[1] ?? match[2] ?? match[3] ?? '')
     if (!names.some((name) => RECIPIENT_NAMES.has(name))) return [expand(word, message)]
-    return recipients.map((recipient) => expand(word, { ...message, ...recipientFacts(recipient, options) }))
+    const facts = recipients.map((recipient) => recipientFacts(recipient, options))
+    // Without a user (`+folder@example.org`) there is no such argument: Cyrus has mailboxes of nobody.
+    const wanted = facts.filter(({ user }) => user !== '' || !names.includes('user'))
+    return wanted.map((each) => expand(word, { ...message, ...each }))
   })
 }
 
@@ -46,14 +49,10 @@ function expand(word: string, facts: Readonly<Record<string, string>>): string {
   })
 }
 
-function messageFacts(
-  request: DeliverRequest, recipients: readonly EnvelopeRecipient[], options: ArgumentOptions,
-): Record<string, string> {
-  const first = recipients[0]
+function messageFacts(request: DeliverRequest, options: ArgumentOptions): Record<string, string> {
   return {
     sender: request.sender === '' ? options.nullSender : quoted(request.sender, options),
-    nexthop: request.nexthop,
-    domain: fold(splitAddress(first?.address ?? '').domain ?? '', 'h', options),
+    nexthop: fold(request.nexthop, 'h', options),
     size: String(request.contentSize),
     queue_id: request.queueId,
     envid: request.envelopeId,
@@ -69,6 +68,7 @@ function recipientFacts(recipient: EnvelopeRecipient, options: ArgumentOptions):
   const folded = domain === undefined ? local : `${fold(local, 'u', options)}@${fold(domain, 'h', options)}`
   return {
     recipient: quoted(folded, options),
+    domain: fold(domain ?? '', 'h', options),
     original_recipient: quoted(recipient.original, options),
     user: fold(user, 'u', options),
     extension: fold(extension ?? '', 'u', options),

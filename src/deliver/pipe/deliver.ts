@@ -32,7 +32,6 @@ class Pipe {
   readonly #settings: PipeSettings
   readonly #service: string
   readonly #timeLimitMs: number
-  readonly #recipientLimit: number
   readonly #delimiters: string
   readonly #directory: string
   readonly #environment: Readonly<Record<string, string>>
@@ -41,8 +40,6 @@ class Pipe {
     this.#settings = settings
     this.#service = name
     this.#timeLimitMs = config.dynamicTime(`${name}_time_limit`, 'command_time_limit') * 1000
-    this.#recipientLimit =
-      config.dynamicInt(`${name}_destination_recipient_limit`, 'default_destination_recipient_limit')
     this.#delimiters = config.str('recipient_delimiter')
     this.#directory = settings.directory || config.str('queue_directory')
     this.#environment = exportedEnvironment(config)
@@ -65,16 +62,14 @@ class Pipe {
   }
 
   /** What ends all recipients before a command is run. */
-  #withoutCommand({ contentLength, flags }: DeliverRequest): CommandOutcome | undefined {
+  #withoutCommand({ contentSize, flags, recipients }: DeliverRequest): CommandOutcome | undefined {
     const { sizeMax, argv } = this.#settings
-    if (needsSingle(this.#settings) && this.#recipientLimit !== 1) {
-      log.warning(`pipe flag \`D' or \`O' requires ${this.#service}_destination_recipient_limit = 1`)
+    const single = Array.from('DO').find((flag) => this.#settings.flags.has(flag))
+    if (single !== undefined && recipients.length > 1) {
+      log.warning(`pipe flag \`${single}' requires ${this.#service}_destination_recipient_limit = 1`)
       return MISCONFIGURED
     }
-    if (sizeMax > 0 && contentLength > sizeMax) {
-      const limit = `exceeds size limit ${sizeMax} for transport ${this.#service}`
-      return refusal('5.2.3', `message size ${contentLength} ${limit}`)
-    }
+    if (sizeMax > 0 && contentSize > sizeMax) return refusal('5.2.3', 'message too large')
     if (!flags.verify && !flags.userVerify) return undefined
     return { kind: 'sent', status: '2.0.0', reason: `delivers to command: ${argv[0]}`, diagnostic: '' }
   }
@@ -102,7 +97,7 @@ class Pipe {
     const { kind, status, reason, diagnostic } = outcome
     const diag = diagnostic === '' ? {} : { diagType: 'x-unix', diagText: diagnostic }
     return endAll(delivery, kind, {
-      status, reason, relay: this.#service, handoff: delivery.handoff, action: 'delivered',
+      status, reason, relay: this.#service, handoff: delivery.handoff, action: this.#settings.flags.has('X') ? 'delivered' : 'relayed',
       mtaType: 'unix', mtaName: this.#service, ...diag,
     }, recipients)
   }
@@ -120,10 +115,6 @@ async function attempt(work: Promise<CommandOutcome>): Promise<CommandOutcome> {
     log.warning(`cannot run the command: ${errnoText(error)}`)
     return MISCONFIGURED
   }
-}
-
-function needsSingle({ flags }: PipeSettings): boolean {
-  return flags.has('D') || flags.has('O')
 }
 
 function copyOptions({ flags, eol }: PipeSettings, recipients: readonly EnvelopeRecipient[]): CopyOptions {

@@ -70,16 +70,20 @@ function parseFlags(text: string, service: string): string[] {
 
 function parseUser(text: string | undefined, service: string, protectedUids: readonly number[]): Identity {
   if (text === undefined || text === '') throw new Error(`service ${service}: missing user= command-line attribute`)
-  const [name = '', groupName] = text.split(':')
+  const [name = '', groupName = ''] = text.split(':')
   const user = getpwnam(name)
   if (!user) throw new Error(`service ${service}: unknown username: ${name}`)
-  const group = groupName === undefined ? undefined : getgrnam(groupName)
-  if (groupName !== undefined && !group) throw new Error(`service ${service}: unknown group: ${groupName}`)
+  const group = groupName === '' ? undefined : getgrnam(groupName)
+  if (groupName !== '' && !group) throw new Error(`service ${service}: unknown group: ${groupName}`)
+  const gid = group?.gid ?? user.gid
+  if (protectedUids.length > 0 && gid === 0) {
+    throw new Error(`service ${service}: user= command-line attribute specifies privileged group id 0`)
+  }
   if (protectedUids.includes(user.uid)) {
     const rights = user.uid === 0 ? 'root privileges' : 'mail system owner'
     throw new Error(`service ${service}: user= command-line attribute specifies ${rights}`)
   }
-  return { uid: user.uid, gid: group?.gid ?? user.gid }
+  return { uid: user.uid, gid }
 }
 
 function unescape(text: string): string {

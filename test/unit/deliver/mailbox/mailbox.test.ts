@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { deliverMaildir } from '#deliver/mailbox/maildir.ts'
 import { deliverMbox, MailboxError, type MboxOptions } from '#deliver/mailbox/mbox.ts'
+import { flock } from '#system/posix.ts'
 
 const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
 const LOCKS = { styles: new Set(['fcntl', 'dotlock']), attempts: 3, delayMs: 5, staleMs: 60_000 }
@@ -77,4 +78,29 @@ test('deliverMbox() refuses links, executables and directories', async () => {
   await writeFile(`${dir.path}/tool`, '', { mode: 0o700 })
   await assert.rejects(deliverMbox(`${dir.path}/tool`, chunk('x'), OPTIONS), /executable/)
   assert.equal(fs.statSync(`${dir.path}/real`).size, 0)
+})
+
+test('deliverMbox() takes the locks that mailbox_delivery_lock names, and no other', async () => {
+  await using dir = await folder()
+  const path = `${dir.path}/box`
+  await writeFile(path, '')
+  const fd = fs.openSync(path, 'r+')
+  const withLocks = (...styles: string[]): MboxOptions => ({ ...OPTIONS, locks: { ...LOCKS, styles: new Set(styles) } })
+  try {
+    flock(fd, 'exclusive', false)
+    await assert.rejects(deliverMbox(path, chunk('x\n'), withLocks('flock')), { status: '4.2.0', message: /unable to lock/ })
+    await deliverMbox(path, chunk('1\n'), withLocks('fcntl', 'dotlock'))
+  } finally {
+    fs.closeSync(fd)
+  }
+  await deliverMbox(path, chunk('2\n'), withLocks('flock'))
+  await writeFile(`${path}.lock`, '')
+  await assert.rejects(deliverMbox(path, chunk('x\n'), withLocks('flock', 'dotlock')), { status: '4.2.0', message: /lock file/ })
+  await deliverMbox(path, chunk('3\n'), withLocks('flock', 'fcntl'))
+  assert.equal(await readFile(path, 'utf8'), '1\n2\n3\n')
+})
+
+test('deliverMbox() writes to a device without locks', async () => {
+  await deliverMbox('/dev/null', chunk('x\n'), { ...OPTIONS, locks: { ...LOCKS, styles: new Set(['dotlock', 'fcntl', 'flock']) } })
+  assert.equal(fs.existsSync('/dev/null.lock'), false)
 })

@@ -28,7 +28,7 @@ test('expandArguments() repeats an argument that names a recipient, and no other
 })
 
 test('expandArguments() cuts and folds as the flags say', () => {
-  assert.deepEqual(expand(['${user}', '${extension}', '${domain}'], 'hu'), ['bob', 'eve', 'ext', '', 'example.net'])
+  assert.deepEqual(expand(['${user}', '${extension}', '${domain}'], 'hu'), ['bob', 'eve', 'ext', '', 'example.net', 'example.net'])
   assert.deepEqual(expand(['${sender}'], 'q'), ['"a b"@example.org'])
 })
 
