@@ -158,7 +158,7 @@ function obeySignals(master: Master, options: Options, firstLog: OpenLog, settle
   process.on('SIGHUP', () => (work = work.then((current) => reload(master, options, current))))
   const stop = (reason: string): void => {
     log.info(reason)
-    void master.stop().then(settle).finally(() => {
+    void master.stop().then(settle).catch((error: unknown) => log.error(errnoText(error))).finally(() => {
       log.flush()
       process.exit(0)
     })

@@ -113,8 +113,9 @@ export class Intake {
     const id = this.#announced[this.#announcedAt]
     if (id === undefined) return false
     this.#announcedAt += 1
-    if (this.#announcedAt === this.#announced.length) {
-      this.#announced = []
+    // Under a load that never lets it run empty it must not grow for ever.
+    if (this.#announcedAt === this.#announced.length || this.#announcedAt >= ANNOUNCED_MAX) {
+      this.#announced = this.#announced.slice(this.#announcedAt)
       this.#announcedAt = 0
     }
     this.#consider(id, 'incoming', false)

@@ -172,7 +172,8 @@ export class Scheduler<M> {
     destination.lastDone = nowMs
     const consequence = this.#feedback(transport, destination, outcome, nowMs)
     destination.busy -= 1
-    if (destination.todo.length === 0 && destination.busy === 0 && destination.window.size > 0) {
+    if (transport.rules.rateDelayMs > 0) destination.notBefore = nowMs + transport.rules.rateDelayMs
+    if (isIdle(destination) && destination.window.size > 0 && destination.notBefore <= nowMs) {
       transport.destinations.delete(destination.key)
     } else {
       this.#wake(transport.name, destination)
@@ -192,12 +193,15 @@ export class Scheduler<M> {
     }
   }
 
-  /** Drops the memory of destinations whose time of death is over; called now and then. */
+  /** Drops the memory of destinations whose time of death, or rest, is over; called now and then. */
   expire(nowMs: number): void {
     for (const transport of this.#transports.values()) {
       for (const destination of transport.destinations.values()) {
-        if (destination.window.size > 0 || destination.deadUntil > nowMs) continue
-        this.#reviveDestination(transport, destination)
+        if (destination.window.size === 0) {
+          if (destination.deadUntil <= nowMs) this.#reviveDestination(transport, destination)
+        } else if (isIdle(destination) && destination.notBefore <= nowMs) {
+          transport.destinations.delete(destination.key)
+        }
       }
     }
   }
@@ -206,7 +210,7 @@ export class Scheduler<M> {
     if (destination.window.size === 0) revive(destination.window, transport.rules)
     destination.deadUntil = 0
     this.#suspended.delete(`${transport.name}\n${destination.key}`)
-    if (destination.todo.length === 0 && destination.busy === 0) transport.destinations.delete(destination.key)
+    if (isIdle(destination)) transport.destinations.delete(destination.key)
     else this.#wake(transport.name, destination)
   }
 
@@ -243,7 +247,6 @@ export class Scheduler<M> {
     this.#queued -= 1
     destination.busy += 1
     const backToBack = nowMs - destination.lastDone <= BACK_TO_BACK_MS
-    if (transport.rules.rateDelayMs > 0) destination.notBefore = nowMs + transport.rules.rateDelayMs
     if (transport.rules.transportRateDelayMs > 0) transport.notBefore = nowMs + transport.rules.transportRateDelayMs
     const store = destination.todo.length > 0 || destination.busy > 1 || backToBack
     return { entry, destinationKey: destination.key, store }
@@ -292,4 +295,8 @@ export class Scheduler<M> {
     }
     return destination
   }
+}
+
+function isIdle<M>({ todo, busy }: Destination<M>): boolean {
+  return todo.length === 0 && busy === 0
 }

@@ -62,8 +62,9 @@ export function serveConversation<Req, Rep>(
     if (!socket.destroyed) socket.write(encodeFrame(message))
   }
   // The place is given back after the reply was written: a worker that drains may end as soon as all are free.
+  // Who is gone while a request waits asks somebody again: the next queue manager would have it carried out twice.
   const serve = (id: number, request: Req): Promise<void> =>
-    slots === undefined ? answer(id, request) : slots.run(() => answer(id, request))
+    slots === undefined ? answer(id, request) : slots.run(() => socket.destroyed ? undefined : answer(id, request))
   const take = (message: unknown): void => {
     if (!isRecord(message) || typeof message['id'] !== 'number' || !isRequest(message['request'])) {
       throw new ConversationError('malformed', 'Cannot read a request')

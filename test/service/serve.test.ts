@@ -103,6 +103,32 @@ test('serveConversation() answers many requests of one connection, each when it 
   client.close()
 })
 
+test('serveConversation() does not carry out what still waits for a place when the client goes', async () => {
+  const seen: number[] = []
+  const slow = deferred<void>()
+  const gone = deferred<void>()
+  await using service = await startWorker((worker) => ({
+    connection: (socket) => {
+      socket.on('close', () => gone.resolve())
+      serveConversation<Ask, Sum>(socket, isAsk, async ({ add: [a] }) => {
+        seen.push(a)
+        if (a === 1) await slow.promise
+        return { sum: a }
+      }, { slots: worker.slots })
+    },
+    counted: false,
+  }), { type: 'unix', clientLimit: 1 })
+  const client = openClient<Ask, Sum>(service.path, isSum)
+  const requests = [1, 2].map(async (number) => client.request({ add: [number, 0] }))
+  const lost = Promise.all(requests.map(async (request) => assert.rejects(request, problem('lost'))))
+  while (service.worker.slots.waiting === 0) await new Promise((resolve) => setImmediate(resolve))
+  client.close()
+  await Promise.all([lost, gone.promise])
+  slow.resolve()
+  await service.worker.slots.empty()
+  assert.deepEqual(seen, [1])
+})
+
 test('openClient() tells an absent service from a lost connection and a failed request', async () => {
   const service = await startWorker((worker) => ({
     connection: (socket) => serveConversation<Ask, Sum>(socket, isAsk, ({ add: [a] }) => {

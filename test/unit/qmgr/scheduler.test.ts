@@ -95,8 +95,23 @@ test('a destination with a rate delay takes one delivery at a time, with the gap
   assert.equal(rest.length, 0)
   scheduler.done(first, { kind: 'reached' }, 10)
   assert.equal(drain(scheduler, 500).length, 0)
-  assert.equal(scheduler.nextWake(500), 1000)
-  assert.equal(drain(scheduler, 1000).length, 1)
+  assert.equal(scheduler.nextWake(500), 1010)
+  assert.equal(drain(scheduler, 1010).length, 1)
+})
+
+test('a destination with a rate delay rests after its last delivery too, and is forgotten then', () => {
+  const scheduler = new Scheduler<string>(() => ({ ...RULES, rateDelayMs: 1000 }))
+  scheduler.add('m1', 'smtp', 'a', 'a', recipients(1))
+  const [first = assert.fail()] = drain(scheduler, 0)
+  scheduler.done(first, { kind: 'reached' }, 10)
+  scheduler.add('m2', 'smtp', 'a', 'a', recipients(1))
+  assert.equal(drain(scheduler, 500).length, 0)
+  assert.equal(scheduler.nextWake(500), 1010)
+  const [second = assert.fail()] = drain(scheduler, 1010)
+  scheduler.done(second, { kind: 'reached' }, 1020)
+  scheduler.expire(2020)
+  scheduler.add('m3', 'smtp', 'a', 'a', recipients(1))
+  assert.equal(drain(scheduler, 2020).length, 1)
 })
 
 test('next() asks to keep the session only while more is waiting or was just sent', () => {
