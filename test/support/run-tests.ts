@@ -21,7 +21,7 @@ const STEPS: readonly Step[] = [
   { name: 'checks', files: 'test/checks/**/*.test.ts' },
   { name: 'unit', files: 'test/unit/**/*.test.ts' },
   { name: 'service', files: 'test/service/**/*.test.ts' },
-  { name: 'system', files: 'test/system/**/*.test.ts', atOnce: 2 },
+  { name: 'system', files: 'test/system/*.test.ts', atOnce: 2 },
   { name: 'interop', files: 'test/interop/**/*.test.ts', atOnce: 2 },
   { name: 'crash', files: 'test/system/crash/**/*.test.ts', atOnce: 1 },
 ]

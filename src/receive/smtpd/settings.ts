@@ -109,10 +109,12 @@ function limits(config: Config) {
 }
 
 function tls(config: Config) {
+  const level = tlsLevel(config)
   return {
-    tlsLevel: tlsLevel(config),
+    tlsLevel: level,
     tlsWrapper: config.bool('smtpd_tls_wrappermode'),
-    tlsAuthOnly: config.bool('smtpd_tls_auth_only'),
+    // Where TLS is required for mail, it is for passwords too. Source: postconf(5) smtpd_tls_security_level.
+    tlsAuthOnly: config.bool('smtpd_tls_auth_only') || level === 'encrypt',
     tlsRequireCertificate: config.bool('smtpd_tls_req_ccert'),
     tlsAskCertificate: config.bool('smtpd_tls_ask_ccert'),
     tlsReceivedHeader: config.bool('smtpd_tls_received_header'),
