@@ -55,6 +55,20 @@ test('a worker that is idle for max_idle ends, and the next client gets another 
   second.socket.destroy()
 })
 
+test('a worker makes place for a fresh one after max_use clients for each process that it stands for', async () => {
+  await using master = await startMaster('127.0.0.1:$port inet n - n - 2 echo -o max_use=2\n')
+  const pids: number[] = []
+  const serve = async (): Promise<number> => {
+    const { socket, greeting } = await master.client()
+    socket.destroy()
+    return workerOf(greeting)
+  }
+  for (let client = 0; client < 4; client += 1) pids.push(await serve())
+  assert.equal(new Set(pids).size, 1)
+  await until(() => !isAlive(pids[0] ?? 0), () => `for worker ${pids[0]} to end`)
+  assert.notEqual(await serve(), pids[0])
+})
+
 test('a wakeup time sends W at once and again; triggers and datagrams reach their service', async () => {
   await using master = await startMaster(
     'tick unix n - n 1 1 ticker\nlazy unix n - n 1? 1 ticker\nnotes unix-dgram n - n - 1 ticker\npipe fifo n - n - 1 ticker\n',

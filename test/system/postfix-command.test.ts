@@ -127,3 +127,14 @@ test('formatSuffix() knows the conversions of dates, and refuses others', () => 
   assert.equal(formatSuffix('%y%%', date), '26%')
   assert.throws(() => formatSuffix('%Q', date), RotateError)
 })
+
+test('postfix start-fg stays until the mail system ends, which postfix stop and signals bring about', async () => {
+  using own = instance()
+  const started = own.postfix('start-fg')
+  await until(() => own.log().includes('daemon started'), own.log)
+  assert.equal(await own.postfix('status'), 0)
+  assert.equal(await own.postfix('start-fg'), 1)
+  assert.equal(await own.postfix('-v', 'stop'), 0)
+  assert.equal(await started, 0)
+  assert.equal(runningMaster(join(own.folder, 'queue')), undefined)
+})

@@ -39,3 +39,14 @@ test('postconf refuses what this version cannot do', async () => {
     status: 1, out: '', err: ['postconf: fatal: -b is not supported by this version of Posthorn'],
   })
 })
+
+test('postconf -m lists the table types, one a line and sorted', async () => {
+  using site = createConfigSite({ 'main.cf': '', 'master.cf': '' })
+  const { status, out, err } = await runPostconf(site.directory, '-m')
+  const types = out.trimEnd().split('\n')
+  assert.deepEqual([status, err], [0, []])
+  assert.deepEqual(types, types.toSorted())
+  for (const type of ['btree', 'cidr', 'environ', 'fail', 'hash', 'inline', 'lmdb', 'pcre', 'pipemap', 'proxy', 'randmap', 'regexp', 'static', 'tcp', 'texthash', 'unionmap', 'unix']) {
+    assert.ok(types.includes(type), type)
+  }
+})

@@ -175,3 +175,14 @@ test('newaliases rebuilds what alias_database names', async () => {
   work.write('main.cf', 'alias_database =\n')
   assert.equal(await newaliases(['-C', work.path]), 0)
 })
+
+test('postmap and postalias take default_database_type where no type is written', async () => {
+  using work = workplace()
+  const path = work.write('t', 'a b\n')
+  assert.deepEqual(await work.run(postmap, [path]), { status: 0, out: '', log: [] })
+  assert.deepEqual(await work.run(postmap, ['-q', 'a', path]), { status: 0, out: 'b\n', log: [] })
+  assert.deepEqual(readdirSync(work.path).toSorted(), ['main.cf', 't', 't.lmdb'])
+  work.write('main.cf', 'compatibility_level = 3.11\ndefault_database_type = cdb\n')
+  assert.equal((await work.run(postalias, [work.write('aliases', 'x: y\n')])).status, 0)
+  assert.equal(existsSync(`${work.path}/aliases.cdb`), true)
+})

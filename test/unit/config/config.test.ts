@@ -114,3 +114,38 @@ test('host name, domain and networks come from the machine', () => {
   assert.equal(classes.str('mynetworks'), '127.0.0.0/8 192.0.2.0/24')
   assert.equal(withMachine({ inet_interfaces: '[::1], 192.0.2.130' }).str('mynetworks'), '192.0.2.128/25 [::1]/128')
 })
+
+test('time() takes each unit, and the unit of the default where none is written', () => {
+  const cases = [['90', 90], ['90s', 90], ['2m', 120], ['2h', 7200], ['2d', 172_800], ['2w', 1_209_600]] as const
+  for (const [text, seconds] of cases) assert.equal(configFrom({ minimal_backoff_time: text }).time('minimal_backoff_time'), seconds, text)
+  const bare = configFrom({ maximal_queue_lifetime: '2', delay_warning_time: '2', queue_run_delay: '2' })
+  assert.deepEqual(
+    [bare.time('maximal_queue_lifetime'), bare.time('delay_warning_time'), bare.time('queue_run_delay')], [172_800, 7200, 2],
+  )
+  for (const text of ['1.5h', '2x', 'h', '-1s']) {
+    assert.throws(() => configFrom({ minimal_backoff_time: text }).time('minimal_backoff_time'), ConfigError, text)
+  }
+})
+
+test('every setting of a delivery service has a name with the service in front', () => {
+  const numbers = [
+    'destination_concurrency_limit', 'destination_recipient_limit', 'destination_concurrency_failed_cohort_limit', 'recipient_limit',
+    'extra_recipient_limit', 'minimum_delivery_slots', 'delivery_slot_cost', 'delivery_slot_loan', 'delivery_slot_discount',
+    'recipient_refill_limit', 'initial_destination_concurrency',
+  ] as const
+  for (const name of numbers) {
+    const fallback = name === 'initial_destination_concurrency' ? name : `default_${name}` as const
+    const config = configFrom({ slow_one: '1', [`slow_${name}`]: '7' })
+    assert.equal(config.dynamicInt(`slow_${name}`, fallback), 7, name)
+    assert.equal(config.dynamicInt(`other_${name}`, fallback), config.int(fallback), name)
+  }
+  const local = configFrom({})
+  assert.equal(local.dynamicInt('local_destination_recipient_limit', 'default_destination_recipient_limit'), 1)
+  assert.equal(local.dynamicInt('local_destination_concurrency_limit', 'default_destination_concurrency_limit'), 2)
+  const timed = configFrom({ slow_time_limit: '5m', command_time_limit: '10s' })
+  assert.deepEqual(['slow', 'fast'].map((name) => timed.dynamicTime(`${name}_time_limit`, 'command_time_limit')), [300, 10])
+})
+
+test('local_recipient_maps asks the password database and the aliases unless it is set', () => {
+  assert.equal(configFrom({ alias_maps: 'hash:/etc/aliases' }).str('local_recipient_maps'), 'proxy:unix:passwd.byname hash:/etc/aliases')
+})

@@ -93,3 +93,19 @@ test('workerArguments() writes the command line of Postfix', async () => {
   assert.deepEqual(workerArguments(pipe, { listeners: [5], limit: 1, stress: false }),
     ['-n', 'uucp', '-t', 'unix', '-l', 'user=uucp', 'argv=uux', '-', '$nexthop'])
 })
+
+test('services without a host listen where inet_interfaces says', async () => {
+  const cases = [
+    ['loopback-only', 'ipv4', ['inet:127.0.0.1:2525']],
+    ['loopback-only', 'all', ['inet:127.0.0.1:2525', 'inet:::1:2525']],
+    ['127.0.0.1, 127.0.0.2', 'ipv4', ['inet:127.0.0.1:2525', 'inet:127.0.0.2:2525']],
+    ['all', 'all', ['inet:0.0.0.0:2525', 'inet::::2525']],
+  ] as const
+  for (const [inet_interfaces, inet_protocols, expected] of cases) {
+    const site = configFrom({ inet_interfaces, inet_protocols })
+    const found = (await endpointsOf(entryOf('2525 inet n - n - - smtpd'), site)).map(endpointText)
+    assert.deepEqual(new Set(found), new Set<string>(expected), `${inet_interfaces} ${inet_protocols}`)
+    // A host in master.cf counts more.
+    assert.deepEqual((await endpointsOf(entryOf('127.0.0.3:2525 inet n - n - - smtpd'), site)).map(endpointText), ['inet:127.0.0.3:2525'])
+  }
+})

@@ -66,3 +66,27 @@ test('resolve() uses the parameters of address probes for probes', async () => {
   const router = openRouter(siteConfig(values), siteContext(values), 'verify')
   assert.equal(brief(await router.resolve('', 'x@other.example')), 'slow:[probe] default')
 })
+
+test('resolve() asks transport_maps for user+ext@domain, user@domain, domain, .domain and *, in this order', async () => {
+  const tables = ['bob+x@a.b.example=smtp:1', 'bob@a.b.example=smtp:2', 'a.b.example=smtp:3', '.b.example=smtp:4', '.example=smtp:5', '*=smtp:6']
+  for (const [i, table] of tables.entries()) {
+    const router = siteRouter({
+      transport_maps: `inline:{${tables.slice(i).join(',')}}`, recipient_delimiter: '+', parent_domain_matches_subdomains: '',
+    })
+    assert.equal(brief(await router.resolve('', 'bob+x@a.b.example')), `smtp:${i + 1} default`, table)
+  }
+})
+
+test('resolve() sends by the * of transport_maps also mail of other classes, and the null address not', async () => {
+  const router = siteRouter({ ...CLASSES, transport_maps: 'inline:{*=slow:, example.org=:}' })
+  assert.equal(brief(await router.resolve('', 'x@other.example')), 'slow:other.example default')
+  assert.equal(brief(await router.resolve('', 'x@virtual.example')), 'slow:virtual.example virtual')
+  assert.equal(brief(await router.resolve('', 'user@example.org')), 'local:mail.example.org local')
+})
+
+test('resolve() takes addresses of proxy_interfaces for this system, as those of inet_interfaces', async () => {
+  const router = siteRouter({ proxy_interfaces: '198.51.100.7' })
+  assert.equal(brief(await router.resolve('', 'x@[198.51.100.7]')), 'local:mail.example.org local')
+  assert.equal(brief(await router.resolve('', 'x@[192.0.2.1]')), 'local:mail.example.org local')
+  assert.equal(brief(await router.resolve('', 'x@[198.51.100.8]')), 'smtp:[198.51.100.8] default')
+})

@@ -80,12 +80,15 @@ test('deliverMbox() refuses links, executables and directories', async () => {
   assert.equal(fs.statSync(`${dir.path}/real`).size, 0)
 })
 
+function withLocks(...styles: string[]): MboxOptions {
+  return { ...OPTIONS, locks: { ...LOCKS, styles: new Set(styles) } }
+}
+
 test('deliverMbox() takes the locks that mailbox_delivery_lock names, and no other', async () => {
   await using dir = await folder()
   const path = `${dir.path}/box`
   await writeFile(path, '')
   const fd = fs.openSync(path, 'r+')
-  const withLocks = (...styles: string[]): MboxOptions => ({ ...OPTIONS, locks: { ...LOCKS, styles: new Set(styles) } })
   try {
     flock(fd, 'exclusive', false)
     await assert.rejects(deliverMbox(path, chunk('x\n'), withLocks('flock')), { status: '4.2.0', message: /unable to lock/ })
