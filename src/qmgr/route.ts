@@ -64,17 +64,17 @@ export async function routeRecipients(envelope: Envelope, tools: RouteTools): Pr
 
 /** As in Postfix, so that logs, transactions and notices name recipients in the same order: by transport and queue. */
 function compareGroups(a: Group, b: Group): number {
-  return compareFolded(a.transport, b.transport) || compareFolded(a.key, b.key)
+  return compare(foldCase(a.transport), foldCase(b.transport)) || compare(foldCase(a.key), foldCase(b.key))
 }
 
-/** By domain, then by address; one without a domain first. */
+/** By domain, then by address, with upper case first; those without a domain last. */
 function compareRecipients(a: EnvelopeRecipient, b: EnvelopeRecipient): number {
-  const [one, other] = [splitAddress(a.address).domain ?? '', splitAddress(b.address).domain ?? '']
-  return compareFolded(one, other) || compareFolded(a.address, b.address)
+  const [one, other] = [splitAddress(a.address).domain, splitAddress(b.address).domain]
+  if ((one === undefined) !== (other === undefined)) return one === undefined ? 1 : -1
+  return compare(one ?? '', other ?? '') || compare(a.address, b.address)
 }
 
-function compareFolded(a: string, b: string): number {
-  const [one, other] = [foldCase(a), foldCase(b)]
+function compare(one: string, other: string): number {
   return one < other ? -1 : one > other ? 1 : 0
 }
 

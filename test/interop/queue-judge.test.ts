@@ -163,7 +163,7 @@ test('the real Postfix reads the same from a queue that Posthorn has filled as f
       const parts = (whose: Whose): Map<string, string> => new Map(shown[whose].split(/\n(?=[0-9A-F]{6,}[*!# ])/).map((part) => [/^[0-9A-F]{6,}/.exec(part)?.[0] ?? 'head', part]))
       const [expected, seen] = BOTH.map((whose) => numbers.map((number) => {
         const id = idOf(whose, number)
-        return plain(parts(whose).get(id) ?? '', folders[whose], id).replace(/^(ID[*!# ])\s*\d+/, '$1 SIZE').replace(/\n-- .*\n?$/, '').trim()
+        return plain(parts(whose).get(id) ?? '', folders[whose], id).replace(/^(ID[*!# ])\s*\d+/, '$1 SIZE').replace(/\n-- [^]*$/, '').trim()
       }))
       assert.deepEqual(seen, expected)
     })

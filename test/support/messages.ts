@@ -86,7 +86,12 @@ function bySendmail(random: Random, number: number, first: string): Submission {
   const others = several(random, RECIPIENTS, 3)
   const cut = random(3) === 0 ? text.replace(/\r?\n$/, '') : text
   if (random(4) > 0) return { door: 'sendmail', number, args: [...options, '--', first, ...others], content: cut }
-  return { door: 'sendmail', number, args: [...options, '-t'], content: `To: ${[first, ...others].join(', ')}\nBcc: hidden@relay.example\n${cut.replace(/^\r?\n/, '\n')}` }
+  return { door: 'sendmail', number, args: [...options, '-t'], content: `To: ${[first, ...others].join(', ')}\nBcc: hidden@relay.example\n${withoutResent(cut)}` }
+}
+
+/** Resent-To: would count in place of To:, and the message could not be found again. */
+function withoutResent(text: string): string {
+  return text.replace(/^\r?\n/, '\n').replaceAll(/^Resent-.*\n/gm, '')
 }
 
 /** `count` messages, three of four by SMTP. */

@@ -18,7 +18,7 @@ function run(command: string, ...args: readonly string[]): boolean {
   return spawnSync(command, args, { stdio: 'ignore' }).status === 0
 }
 
-type SmallDisk = AsyncDisposable & { readonly system: MailSystem; fill(): void; free(): void }
+type SmallDisk = AsyncDisposable & { readonly system: MailSystem; readonly fill: () => void; readonly free: () => void }
 
 /** A system whose queue is a small tmpfs; `undefined` where none can be mounted. */
 async function startOnSmallDisk(options: SystemOptions): Promise<SmallDisk | undefined> {
