@@ -20,6 +20,8 @@ export type IntakeTools = {
   /** Messages in the active queue, and how many there may be. */
   readonly activeSize: () => number
   readonly activeLimit: number
+  /** Names in a queue, read as they are asked for; default: its directory. */
+  readonly entriesOf?: (spool: Spool, queue: 'incoming' | 'deferred') => Iterable<QueueId>
   readonly activate: (id: QueueId, from: 'incoming' | 'deferred') => Promise<boolean>
 }
 
@@ -128,7 +130,8 @@ export class Intake {
       scan.wanted = false
       scan.ignoreTime = scan.ignoreTimeNext
       scan.ignoreTimeNext = false
-      scan.entries = scanQueue(this.#tools.spool, scan.queue)[Symbol.iterator]()
+      const { spool, entriesOf = scanQueue } = this.#tools
+      scan.entries = entriesOf(spool, scan.queue)[Symbol.iterator]()
     }
     const { done, value } = scan.entries.next()
     if (done === true) scan.entries = undefined

@@ -296,3 +296,14 @@ test('command_execution_directory and require_home_directory', async () => {
   await deliver('bob@example.org', { parameters: { mailbox_command: `pwd > @/where`, command_execution_directory: '$home' } })
   assert.equal(read('where').trim(), join(folder, 'bob'))
 })
+
+test('propagate_unmatched_extensions: alias and include, each for its own', async () => {
+  writeFileSync(join(folder, 'list'), 'x@far.example\n', { mode: 0o644 })
+  const aliases = { a: 'x@far.example', i: ':include:@/list' }
+  const to = async (address: string, classes: string) =>
+    (await deliver(address, { aliases, parameters: { propagate_unmatched_extensions: classes } })).forwards['alice@example.com']
+  assert.deepEqual(await to('a+e@example.org', 'alias'), ['x+e@far.example'])
+  assert.deepEqual(await to('a+e@example.org', 'include, forward'), ['x@far.example'])
+  assert.deepEqual(await to('i+e@example.org', 'alias, include'), ['x+e@far.example'])
+  assert.deepEqual(await to('i+e@example.org', 'alias'), ['x@far.example'])
+})

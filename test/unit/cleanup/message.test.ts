@@ -252,3 +252,17 @@ test('cleanup does with mail that a filter should see what milter_default_action
     assert.equal((await submitMessage(queue.config, { milter: true, smtpReply: true }, mail('A: b\n\nx'))).status, 0, 'smtpd asks its own')
   }
 })
+
+test('cleanup lets extensions go on where propagate_unmatched_extensions names canonical or virtual', async () => {
+  using _ = captureLog()
+  const maps = { recipient_canonical_maps: 'inline:{{one=two}}', virtual_alias_maps: 'inline:{{two=three}}', recipient_delimiter: '+' }
+  const cases = [
+    ['canonical, virtual', 'R three+x@example.org'], ['canonical', 'R three@example.org'], ['virtual', 'R three@example.org'],
+    ['alias, forward, include, generic', 'R three@example.org'],
+  ] as const
+  for (const [propagate_unmatched_extensions, expected] of cases) {
+    using queue = testSpool({ ...maps, propagate_unmatched_extensions })
+    const { id } = await submitMessage(queue.config, ALL, mail('A: b\n\nx', [...ENVELOPE.slice(0, 3), 'R one+x']))
+    assert.ok(recipients(recordTexts(queueBytes(queue.spool, 'incoming', id))).includes(expected), propagate_unmatched_extensions)
+  }
+})

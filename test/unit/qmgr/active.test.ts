@@ -9,6 +9,7 @@ import { markDone } from '#queue/mark.ts'
 import { queueId, queuePath, type QueueId } from '#queue/spool.ts'
 import { RECORD } from '#queue/record.ts'
 import type { Resolved } from '#rewrite/resolve.ts'
+import { flock } from '#system/posix.ts'
 import { captureLog } from '#test/support/log.ts'
 import { createSpool, messageBytes, recipientRecords, TEST_SENDER, TEST_TIME, type RecordPair } from '#test/support/spool.ts'
 
@@ -185,4 +186,18 @@ test('suspend() sends only unmarked recipients to the retry service', async () =
   world.active.suspend([next.entry], { status: '4.3.0', text: 'died' })
   assert.deepEqual(await deliver(world, true, 'retry'), ['b@far.example'])
   assert.ok(world.has('deferred', ID))
+})
+
+test('a message that an agent of an earlier queue manager still delivers is put off, not delivered twice', async () => {
+  using world = setUp()
+  const id = put(world, ['a@far.example'])
+  const fd = openSync(queuePath(world.spool, 'incoming', ID), 'r+')
+  flock(fd, 'shared', false)
+  await world.active.activate(id, 'incoming')
+  assert.deepEqual([world.active.size, world.names('active'), world.names('incoming')], [0, [], [ID]])
+  assert.deepEqual(world.texts(), [`${ID}: skipped, still being delivered`])
+  assert.ok(statSync(queuePath(world.spool, 'incoming', ID)).mtimeMs > (ARRIVAL + 10) * 1000)
+  closeSync(fd)
+  await world.active.activate(id, 'incoming')
+  assert.deepEqual(await deliver(world, false), ['a@far.example'])
 })

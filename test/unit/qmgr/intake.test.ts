@@ -125,3 +125,28 @@ test('stop() takes nothing more in', async () => {
   await settle()
   assert.deepEqual(world.taken, [])
 })
+
+test('a million deferred messages are read as far as there is room, and no further', async () => {
+  using made = createSpool()
+  using caught = captureLog('postfix/qmgr')
+  let read = 0
+  let active = 0
+  function* million(): Generator<QueueId> {
+    for (; read < 1_000_000; read += 1) yield made.put('deferred', `3F2${read.toString(16).toUpperCase().padStart(7, '0')}`, 'x')
+  }
+  const intake = new Intake({
+    spool: made.spool, log: caught.log, now: () => Date.now() + 60_000, activeLimit: 20, activeSize: () => active, entriesOf: million,
+    activate: (id) => {
+      active += 1
+      return Promise.resolve(moveFile(made.spool, id, 'deferred', 'active'))
+    },
+  })
+  intake.scan('deferred')
+  await settle()
+  assert.deepEqual([active, read <= 21], [20, true])
+  active = 0
+  intake.poke()
+  await settle()
+  assert.deepEqual([active, read <= 41], [20, true])
+  intake.stop()
+})
