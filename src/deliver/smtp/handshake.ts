@@ -238,6 +238,7 @@ class Handshake {
       if (!required) return
       throw new Refusal({ dsn: '4.7.4', reason: `TLS is required, but was not offered by host ${namaddr}` })
     }
+    const start = this.#tlsStart()
     const { reply } = await engine.command('STARTTLS', 'starttls')
     if (!isPositive(reply)) {
       if (required) this.#violate()
@@ -246,26 +247,36 @@ class Handshake {
       if (!required) return
       throw new Refusal(replyFailure(host, reply, `TLS is required, but ${refusal}`))
     }
-    await engine.startTls(this.#tlsStart())
+    await engine.startTls(start)
     this.#judgeTls()
     // RFC 3207 §4.2: what was said in clear is forgotten.
     await this.#hello()
   }
 
+  /** @throws {Refusal} When the library takes neither the ciphers nor the keys. */
   #tlsStart(): TlsStart {
     const { policy, domain } = this.#facts
     const { host } = this.#session
     const [named] = matchNames([policy.servername], host, domain)
     const servername = named === undefined || named === '' ? false : named
     const session = this.#tools.tlsSessions.take(this.#sessionKey)
-    const options = this.#tools.tls.options(policy)
+    const options = this.#tlsOptions()
     return { options: session === undefined ? options : { ...options, session }, servername }
+  }
+
+  #tlsOptions(): TlsStart['options'] {
+    try {
+      return this.#tools.tls.options(this.#facts.policy)
+    } catch (error) {
+      log.warning(`TLS library problem: ${errnoText(error)}`)
+      throw new Refusal({ dsn: '4.7.5', reason: 'Cannot start TLS: handshake failure' })
+    }
   }
 
   /** A session is good for one server under one policy: what was accepted for one may not do for another. */
   get #sessionKey(): string {
-    const { level, match, protocols } = this.#facts.policy
-    return [this.#session.relay, this.#facts.nexthop, level, protocols, ...match].join(' ')
+    const { level, match, protocols, ciphers, exclude } = this.#facts.policy
+    return [this.#session.relay, this.#facts.nexthop, level, protocols, ciphers, ...exclude, '', ...match].join(' ')
   }
 
   /** The connection is encrypted: is it with the right server? */
@@ -278,8 +289,8 @@ class Handshake {
     const { socket } = engine
     if (!(socket instanceof TLSSocket)) throw new Refusal({ dsn: '4.7.0', reason: 'TLS is required, but unavailable' })
     this.#tools.tlsSessions.watch(this.#sessionKey, socket)
-    const trust = trustOf(socket, matchNames(policy.match, host, domain))
     const mustMatch = policy.level === 'verify' || policy.level === 'secure'
+    const trust = trustOf(socket, mustMatch ? matchNames(policy.match, host, domain) : [])
     if (mustMatch && this.#tools.tlsLogLevel > 0) logChainProblem(socket, relay)
     if (this.#tools.tlsLogLevel > 0) logConnection(socket, trust, relay)
     this.#verified = mustMatch && trust === 'Verified'

@@ -29,19 +29,16 @@ export function openTlsContexts(config: Config, lmtp: boolean): TlsContexts {
   const ca = config.bool('tls_append_default_CA') ? [...own, ...rootCertificates] : own
   const known = new Map<string, ConnectionOptions>()
   return {
-    options: ({ level, protocols }) => {
-      const mandatory = level !== 'may'
-      const key = `${mandatory} ${protocols}`
+    options: ({ level, protocols, ciphers, exclude }) => {
+      // RFC 2246 §A.5, anonymous ciphers: not where a certificate is asked for; without encryption: never on demand.
+      const also = level === 'may' ? [] : [level === 'encrypt' ? 'eNULL' : 'aNULL']
+      const list = cipherList(config, ciphers, [...exclude, ...also])
+      const key = `${protocols} ${list}`
       const before = known.get(key)
       if (before !== undefined) return before
-      const exclude = [
-        ...config.list(pick('tls_exclude_ciphers')),
-        ...(mandatory ? config.list(pick('tls_mandatory_exclude_ciphers')) : []),
-      ]
-      const grade = config.str(pick(mandatory ? 'tls_mandatory_ciphers' : 'tls_ciphers'))
-      const range = versionRange(pick(mandatory ? 'tls_mandatory_protocols' : 'tls_protocols'), protocols)
-      const secureContext = createSecureContext({ ...keys, ...range, ca, ciphers: cipherList(config, grade, exclude) })
-      const options = { secureContext, rejectUnauthorized: false }
+      const secureContext = createSecureContext({ ...keys, ...versionRange('protocols', protocols), ca, ciphers: list })
+      // node:tls would count a chain as not believed whose certificate has another name than the one asked for.
+      const options = { secureContext, rejectUnauthorized: false, checkServerIdentity: () => undefined }
       known.set(key, options)
       return options
     },
