@@ -27,7 +27,8 @@ function locateOnce(spool: Spool, id: QueueId): QueueName | undefined {
 }
 
 /**
- * Syncs what is left of these messages, and the directories with their names.
+ * Syncs what is left of these messages, and the directories with their names. Of those that have left, the directory that
+ * they left: without their entries in the journal, nobody could tell a file that comes back from one that waits.
  *
  * @throws {NodeJS.ErrnoException} When one can't be synced: the journal must remember it then.
  */
@@ -35,12 +36,12 @@ export async function syncSurvivors(spool: Spool, ids: Iterable<QueueId>): Promi
   const folders = new Set<string>()
   let looked = 0
   for (const id of ids) {
-    const path = await syncSurvivor(spool, id)
-    if (path !== undefined) for (const folder of foldersAbove(spool, path)) folders.add(folder)
+    const path = await syncSurvivor(spool, id) ?? queuePath(spool, 'active', id)
+    for (const folder of foldersAbove(spool, path)) folders.add(folder)
     looked += 1
     if (looked % LOOKUPS_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve))
   }
-  for (const folder of folders) await syncFolder(folder)
+  for (const folder of folders) if (files.lstat(folder)) await syncFolder(folder)
 }
 
 /** Where the message was when it was synced; undefined: in no queue. */
