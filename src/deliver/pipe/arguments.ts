@@ -32,10 +32,8 @@ export function expandArguments(
   return words.flatMap((word) => {
     const names = [...word.matchAll(NAME)].map((match) => match[1] ?? match[2] ?? match[3] ?? '')
     if (!names.some((name) => RECIPIENT_NAMES.has(name))) return [expand(word, message)]
-    const facts = recipients.map((recipient) => recipientFacts(recipient, options))
-    // Without a user (`+folder@example.org`) there is no such argument: Cyrus has mailboxes of nobody.
-    const wanted = facts.filter(({ user }) => user !== '' || !names.includes('user'))
-    return wanted.map((each) => expand(word, { ...message, ...each }))
+    // An empty value keeps its argument: the ones after it must not move.
+    return recipients.map((recipient) => expand(word, { ...message, ...recipientFacts(recipient, options) }))
   })
 }
 

@@ -32,6 +32,12 @@ test('expandArguments() cuts and folds as the flags say', () => {
   assert.deepEqual(expand(['${sender}'], 'q'), ['"a b"@example.org'])
 })
 
+test('expandArguments() keeps an argument whose value is empty', () => {
+  const options = { flags: new Set<string>(), delimiters: '+', nullSender: '' }
+  const words = expandArguments(['${user}', '${extension}', '${sender}', 'end'], { ...REQUEST, sender: '' }, [rcpt('@example.net')], options)
+  assert.deepEqual(words, ['', '', '', 'end'])
+})
+
 test('expandArguments() does not expand what a value contains, and refuses unknown names', () => {
   const request = { ...REQUEST, sender: '${recipient}@x' }
   const options = { flags: new Set<string>(), delimiters: '', nullSender: '' }
