@@ -14,14 +14,24 @@ const LOGIN = `  -o smtpd_sasl_auth_enable=yes
   -o { smtpd_client_restrictions = permit_sasl_authenticated, reject }
   -o { smtpd_relay_restrictions = permit_sasl_authenticated, reject }`
 const DOORS = [
-  `127.0.0.1:@PORT:submission@ inet n - n - - smtpd\n  -o syslog_name=postfix/submission\n  -o smtpd_tls_security_level=encrypt\n${LOGIN}`,
-  `127.0.0.1:@PORT:submissions@ inet n - n - - smtpd\n  -o syslog_name=postfix/submissions\n  -o smtpd_tls_wrappermode=yes\n${LOGIN}`,
+  `127.0.0.1:@PORT:submission@ inet n - n - - smtpd
+  -o syslog_name=postfix/submission
+  -o smtpd_tls_security_level=encrypt
+${LOGIN}`,
+  `127.0.0.1:@PORT:submissions@ inet n - n - - smtpd
+  -o syslog_name=postfix/submissions
+  -o smtpd_tls_wrappermode=yes
+${LOGIN}`,
 ]
 const USER = 'carol'
 const PASSWORD = 'secret word'
 const MECHANISMS = ['PLAIN', 'LOGIN'] as const
 
-type Door = { readonly name: string; readonly tls: 'none' | 'starttls' | 'implicit'; readonly mechanism?: (typeof MECHANISMS)[number] }
+type Door = {
+  readonly name: string
+  readonly tls: 'none' | 'starttls' | 'implicit'
+  readonly mechanism?: (typeof MECHANISMS)[number]
+}
 
 /** Every way in. */
 const WAYS: readonly Door[] = [
@@ -37,7 +47,8 @@ before(async () => {
   const { key, certificate } = await selfSignedCertificate(['mail.example.org'])
   system = await startSystem({
     main: {
-      smtpd_tls_cert_file: '@HOME@/etc/cert.pem', smtpd_tls_key_file: '@HOME@/etc/key.pem', smtpd_tls_security_level: 'may', smtpd_sasl_type: 'posthorn',
+      smtpd_tls_cert_file: '@HOME@/etc/cert.pem', smtpd_tls_key_file: '@HOME@/etc/key.pem',
+      smtpd_tls_security_level: 'may', smtpd_sasl_type: 'posthorn',
       smtpd_tls_received_header: 'yes',
     },
     master: DOORS,
@@ -76,7 +87,8 @@ for (const door of WAYS) {
     if (!hasSwaks) return t.skip('swaks is not installed')
     const subject = `swaks ${nameOf(door)}`
     const { status, output } = await swaks([
-      '--server', '127.0.0.1', '--port', String(system.port(door.name)), '--from', 'carol@example.org', '--to', 'bob@example.org', '--helo', 'client.example.com',
+      '--server', '127.0.0.1', '--port', String(system.port(door.name)), '--from', 'carol@example.org', '--to',
+      'bob@example.org', '--helo', 'client.example.com',
       '--header', `Subject: ${subject}`, '--body', BODY,
       ...(door.tls === 'starttls' ? ['--tls'] : door.tls === 'implicit' ? ['--tls-on-connect'] : []),
       ...(door.mechanism === undefined ? [] : ['--auth', door.mechanism, '--auth-user', USER, '--auth-password', PASSWORD]),
@@ -88,7 +100,8 @@ for (const door of WAYS) {
   test(`nodemailer sends by ${nameOf(door)}`, async () => {
     const subject = `nodemailer ${nameOf(door)}`
     const transport = createTransport({
-      host: '127.0.0.1', port: system.port(door.name), secure: door.tls === 'implicit', ignoreTLS: door.tls === 'none', requireTLS: door.tls === 'starttls',
+      host: '127.0.0.1', port: system.port(door.name), secure: door.tls === 'implicit', ignoreTLS: door.tls === 'none',
+      requireTLS: door.tls === 'starttls',
       name: 'client.example.com', tls: { rejectUnauthorized: false },
       ...(door.mechanism === undefined ? {} : { authMethod: door.mechanism, auth: { user: USER, pass: PASSWORD } }),
     })
@@ -102,7 +115,8 @@ for (const door of WAYS) {
 test('swaks is told that a wrong password is wrong', async (t) => {
   if (!hasSwaks) return t.skip('swaks is not installed')
   const { status, output } = await swaks([
-    '--server', '127.0.0.1', '--port', String(system.port('submission')), '--from', 'carol@example.org', '--to', 'bob@example.org', '--tls',
+    '--server', '127.0.0.1', '--port', String(system.port('submission')), '--from', 'carol@example.org', '--to',
+    'bob@example.org', '--tls',
     '--auth', 'PLAIN', '--auth-user', USER, '--auth-password', 'wrong',
   ])
   assert.equal(status, 28, output)
@@ -111,8 +125,10 @@ test('swaks is told that a wrong password is wrong', async (t) => {
 
 test('nodemailer is told that a wrong password is wrong', async () => {
   const transport = createTransport({
-    host: '127.0.0.1', port: system.port('submissions'), secure: true, tls: { rejectUnauthorized: false }, auth: { user: USER, pass: 'wrong' },
+    host: '127.0.0.1', port: system.port('submissions'), secure: true, tls: { rejectUnauthorized: false },
+    auth: { user: USER, pass: 'wrong' },
   })
-  await assert.rejects(transport.sendMail({ from: 'carol@example.org', to: 'bob@example.org', text: BODY }), { code: 'EAUTH', responseCode: 535 })
+  const mail = { from: 'carol@example.org', to: 'bob@example.org', text: BODY }
+  await assert.rejects(transport.sendMail(mail), { code: 'EAUTH', responseCode: 535 })
   transport.close()
 })

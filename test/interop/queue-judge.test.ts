@@ -20,11 +20,16 @@ const BOTH = ['real', 'ours'] as const
 
 const MAIN = {
   // Nothing leaves: every message is deferred, with a reason on record, or on hold.
-  defer_transports: 'smtp, relay, local, virtual, error, discard', queue_run_delay: '1h', minimal_backoff_time: '1h', maximal_backoff_time: '1h',
-  virtual_alias_maps: 'inline:{ {alias@example.org=bob@example.org} {group@example.org=bob@example.org, carol@example.org, dave@other.example} }',
-  canonical_maps: 'inline:{ {canon@example.org=canonical.name@example.org} }', recipient_delimiter: '+', always_bcc: 'archive@relay.example',
-  virtual_mailbox_domains: 'example.org', virtual_mailbox_maps: 'static:box/', local_recipient_maps: '', header_checks: 'regexp:@HOME@/etc/header_checks',
-  smtpd_recipient_limit: '1000', delay_warning_time: '4h', message_size_limit: '10240000', smtpd_forbid_unauth_pipelining: 'no',
+  defer_transports: 'smtp, relay, local, virtual, error, discard', queue_run_delay: '1h', minimal_backoff_time: '1h',
+  maximal_backoff_time: '1h',
+  virtual_alias_maps: 'inline:{ {alias@example.org=bob@example.org} '
+    + '{group@example.org=bob@example.org, carol@example.org, dave@other.example} }',
+  canonical_maps: 'inline:{ {canon@example.org=canonical.name@example.org} }', recipient_delimiter: '+',
+  always_bcc: 'archive@relay.example',
+  virtual_mailbox_domains: 'example.org', virtual_mailbox_maps: 'static:box/', local_recipient_maps: '',
+  header_checks: 'regexp:@HOME@/etc/header_checks',
+  smtpd_recipient_limit: '1000', delay_warning_time: '4h', message_size_limit: '10240000',
+  smtpd_forbid_unauth_pipelining: 'no',
   // One report for all recipients of a message: several would be written at the same time, in any order.
   retry_destination_recipient_limit: '1000', bounce_queue_lifetime: '5d', maximal_queue_lifetime: '5d',
 }
@@ -57,15 +62,17 @@ async function fill(folder: MailFolder, whose: Whose, messages: readonly Submiss
     const refusal = await submit(folder, whose, message)
     if (refusal !== undefined) refusals.push(`${message.number}: ${refusal}`)
   }
-  await eventually(`${whose}: all messages deferred or held`, () =>
-    folder.files('maildrop', 'incoming', 'active').length === 0 && folder.files('deferred', 'hold').length === messages.length - refusals.length ? true : undefined,
-  PATIENCE_MS).catch((error: unknown) => {
-    throw new Error(`${String(error)}: ${folder.files('maildrop', 'incoming', 'active').join(' ')}, ${folder.files('deferred', 'hold').length} of ${messages.length - refusals.length}`)
+  const taken = messages.length - refusals.length
+  const moving = (): string[] => folder.files('maildrop', 'incoming', 'active')
+  const placed = (): number => folder.files('deferred', 'hold').length
+  const done = (): true | undefined => moving().length === 0 && placed() === taken ? true : undefined
+  await eventually('all messages in their places', done, PATIENCE_MS).catch((error: unknown) => {
+    throw new Error(`${whose}: ${String(error)}: ${moving().join(' ')}, ${placed()} of ${taken}`)
   })
   return { refusals, ids: idsOf(await queueList(folder)) }
 }
 
-type Listed = { queue_id: string; queue_name: string; arrival_time: number; message_size: number; recipients: { address: string }[] }
+type Listed = { queue_id: string; arrival_time: number; message_size: number; recipients: { address: string }[] }
 
 /** What the real `postqueue -j` says. */
 async function queueList(folder: MailFolder): Promise<Listed[]> {
@@ -75,7 +82,7 @@ async function queueList(folder: MailFolder): Promise<Listed[]> {
 
 function idsOf(list: readonly Listed[]): Map<number, string> {
   return new Map(list.flatMap(({ queue_id, recipients }) => {
-    const first = recipients.map(({ address }) => /^n(\d{3})@relay\.example$/.exec(address)?.[1]).find((number) => number !== undefined)
+    const [first] = recipients.flatMap(({ address }) => /^n(\d{3})@relay\.example$/.exec(address)?.[1] ?? [])
     return first === undefined ? [] : [[Number(first), queue_id] as const]
   }))
 }
@@ -89,10 +96,12 @@ function plain(text: string, folder: MailFolder, id: string): string {
     .replaceAll(/create_time=\d+/g, 'create_time=TIME').replaceAll(/create_time: .*/g, 'create_time: TIME')
     .replaceAll(/(?:Sun|Mon|Tue|Wed|Thu|Fri|Sat), [ \d]\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4} \(\w+\)/g, 'DATE')
     .replaceAll(/(?:Sun|Mon|Tue|Wed|Thu|Fri|Sat) \w{3} [ \d]\d \d\d:\d\d:\d\d(?: \d{4})?/g, 'DATE')
-    .replaceAll(/^(message_size:).*$/gm, '$1 SIZES').replaceAll(/^(warning_message_time:).*$/gm, '$1 DATE').replaceAll(/^(message_arrival_time:).*$/gm, '$1 DATE')
+    .replaceAll(/^(message_size|warning_message_time|message_arrival_time):.*$/gm, '$1: HERE')
 }
 
-async function outputs(folders: Record<Whose, MailFolder>, name: string, args: (whose: Whose) => readonly string[]): Promise<Record<Whose, string>> {
+async function outputs(
+  folders: Record<Whose, MailFolder>, name: string, args: (whose: Whose) => readonly string[],
+): Promise<Record<Whose, string>> {
   const run = async (whose: Whose): Promise<string> => {
     const { stdout, stderr } = await folders[whose].run('real', name, args(whose))
     return stdout + stderr
@@ -160,10 +169,14 @@ test('the real Postfix reads the same from a queue that Posthorn has filled as f
 
     await t.test(`postqueue -p ${state}`, async () => {
       const shown = await outputs(folders, 'postqueue', () => ['-p'])
-      const parts = (whose: Whose): Map<string, string> => new Map(shown[whose].split(/\n(?=[0-9A-F]{6,}[*!# ])/).map((part) => [/^[0-9A-F]{6,}/.exec(part)?.[0] ?? 'head', part]))
+      const parts = (whose: Whose): Map<string, string> => {
+        const entries = shown[whose].split(/\n(?=[0-9A-F]{6,}[*!# ])/)
+        return new Map(entries.map((entry) => [/^[0-9A-F]{6,}/.exec(entry)?.[0] ?? 'head', entry]))
+      }
       const [expected, seen] = BOTH.map((whose) => numbers.map((number) => {
         const id = idOf(whose, number)
-        return plain(parts(whose).get(id) ?? '', folders[whose], id).replace(/^(ID[*!# ])\s*\d+/, '$1 SIZE').replace(/\n-- [^]*$/, '').trim()
+        const entry = plain(parts(whose).get(id) ?? '', folders[whose], id)
+        return entry.replace(/^(ID[*!# ])\s*\d+/, '$1 SIZE').replace(/\n-- [^]*$/, '').trim()
       }))
       assert.deepEqual(seen, expected)
     })
@@ -179,16 +192,21 @@ test('the real Postfix reads the same from a queue that Posthorn has filled as f
   await t.test('postsuper finds nothing to repair, and moves, expires, requeues and deletes', async () => {
     const [first = 0, second = 0, third = 0] = numbers
     const steps: readonly ((whose: Whose) => readonly string[])[] = [
-      () => [], () => ['-s'], () => ['-S'], () => ['-p'], (whose) => ['-h', idOf(whose, first)], (whose) => ['-e', idOf(whose, second)], () => ['-H', 'ALL'],
-      (whose) => ['-r', idOf(whose, third)], (whose) => ['-d', idOf(whose, second)], () => ['-h', 'ALL', 'deferred'], () => ['-d', 'ALL'],
+      () => [], () => ['-s'], () => ['-S'], () => ['-p'], (whose) => ['-h', idOf(whose, first)],
+      (whose) => ['-e', idOf(whose, second)], () => ['-H', 'ALL'],
+      (whose) => ['-r', idOf(whose, third)], (whose) => ['-d', idOf(whose, second)], () => ['-h', 'ALL', 'deferred'],
+      () => ['-d', 'ALL'],
     ]
     for (const step of steps) {
       const shown = await outputs(folders, 'postsuper', step)
-      const [expected, seen] = BOTH.map((whose) => [first, second, third].reduce((text, number) => plain(text, folders[whose], idOf(whose, number)), shown[whose]))
+      const [expected, seen] = BOTH.map((whose) =>
+        [first, second, third].reduce((text, number) => plain(text, folders[whose], idOf(whose, number)), shown[whose]))
       assert.equal(seen, expected, step('ours').join(' '))
-      const left = (whose: Whose): number[] => ['maildrop', 'deferred', 'hold'].map((queue) => folders[whose].files(queue).length)
+      const queues = ['maildrop', 'deferred', 'hold']
+      const left = (whose: Whose): number[] => queues.map((queue) => folders[whose].files(queue).length)
       assert.deepEqual(left('ours'), left('real'), step('ours').join(' '))
     }
-    assert.deepEqual(ours.files('maildrop', 'incoming', 'active', 'deferred', 'hold', 'defer', 'bounce', 'trace'), real.files('maildrop', 'incoming', 'active', 'deferred', 'hold', 'defer', 'bounce', 'trace'))
+    const all = ['maildrop', 'incoming', 'active', 'deferred', 'hold', 'defer', 'bounce', 'trace']
+    assert.deepEqual(ours.files(...all), real.files(...all))
   })
 })

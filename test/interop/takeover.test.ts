@@ -37,9 +37,10 @@ async function fill(folder: MailFolder, whose: Whose): Promise<void> {
     } else assert.match(await sendMail(folder.port, 'sender@client.example', to, message), /^250/)
   }
   // Whoever has a recipient for later is in deferred/ then, the held ones in hold/, the others gone.
-  const waiting = Array.from({ length: MESSAGES }, (_, number) => number).filter((number) => ![0].includes(number % 5)).length
-  await eventually(`${whose} to have tried all`, () =>
-    folder.files('maildrop', 'incoming', 'active').length === 0 && folder.files('deferred', 'hold').length === waiting ? true : undefined, PATIENCE_MS)
+  const waiting = MESSAGES - MESSAGES / 5
+  const count = (...queues: string[]): number => folder.files(...queues).length
+  const tried = (): boolean => count('maildrop', 'incoming', 'active') === 0 && count('deferred', 'hold') === waiting
+  await eventually(`${whose} to have tried all`, () => tried() ? true : undefined, PATIENCE_MS)
 }
 
 /** The other one delivers the rest. */
@@ -49,23 +50,33 @@ async function finish(folder: MailFolder, whose: Whose): Promise<void> {
   assert.match(released.stderr, new RegExp(`Released from hold: ${MESSAGES / 5} messages`))
   const flushed = await folder.run(whose, 'postqueue', ['-f'])
   assert.equal(flushed.status, 0, flushed.stderr)
-  await eventually(`${whose} to deliver all`, () => folder.files(...QUEUES).length === 0 ? true : undefined, PATIENCE_MS).catch((error: unknown) => {
-    throw new Error(`${String(error)}: ${folder.files(...QUEUES).join(' ')}\n${folder.log().slice(-40).join('\n')}`)
+  const left = (): string[] => folder.files(...QUEUES)
+  const done = eventually(`${whose} to deliver all`, () => left().length === 0 ? true : undefined, PATIENCE_MS)
+  await done.catch((error: unknown) => {
+    throw new Error(`${String(error)}: ${left().join(' ')}\n${folder.log().slice(-40).join('\n')}`)
   })
+}
+
+function found(mail: string, pattern: RegExp): string {
+  return pattern.exec(mail)?.[1] ?? 'none'
 }
 
 function assertDeliveredOnce(folder: MailFolder, sink: Sink): void {
   const relayed = sink.taken.map(({ number, recipient }) => `${number} ${recipient}`)
-  const stored = folder.maildir('box').map((mail) => `${/^Subject: number (\d+)$/m.exec(mail)?.[1]} ${/^X-Original-To: (.*)$/m.exec(mail)?.[1]}`)
-  const expected = Array.from({ length: MESSAGES }, (_, number) => recipientsOf(number).map((recipient) => `${number} ${recipient}`)).flat()
+  const stored = folder.maildir('box')
+    .map((mail) => `${found(mail, /^Subject: number (\d+)$/m)} ${found(mail, /^X-Original-To: (.*)$/m)}`)
+  const numbers = Array.from({ length: MESSAGES }, (_, number) => number)
+  const expected = numbers.flatMap((number) => recipientsOf(number).map((recipient) => `${number} ${recipient}`))
   assert.deepEqual([...relayed, ...stored].toSorted(), expected.toSorted())
 }
 
 async function makeFolder(sink: Sink): Promise<MailFolder> {
   return createMailFolder({
     main: {
-      relayhost: `[127.0.0.1]:${sink.port}`, header_checks: 'regexp:@HOME@/etc/header_checks', virtual_mailbox_domains: 'example.org',
-      virtual_mailbox_maps: 'static:box/', minimal_backoff_time: '1h', maximal_backoff_time: '1h', queue_run_delay: '1h',
+      relayhost: `[127.0.0.1]:${sink.port}`, header_checks: 'regexp:@HOME@/etc/header_checks',
+      virtual_mailbox_domains: 'example.org',
+      virtual_mailbox_maps: 'static:box/', minimal_backoff_time: '1h', maximal_backoff_time: '1h',
+      queue_run_delay: '1h',
     },
     files: { header_checks: '/^X-Hold:/ HOLD on request\n' },
   })

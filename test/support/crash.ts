@@ -55,7 +55,8 @@ const READY = 0o100
 
 /** All retries come soon. */
 const IMPATIENT = {
-  minimal_backoff_time: '1s', maximal_backoff_time: '2s', queue_run_delay: '1s', transport_retry_time: '1s', service_throttle_time: '1s',
+  minimal_backoff_time: '1s', maximal_backoff_time: '2s', queue_run_delay: '1s', transport_retry_time: '1s',
+  service_throttle_time: '1s',
   bounce_queue_lifetime: '1h', ipc_timeout: '20s', smtp_connect_timeout: '5s', recipient_delimiter: '+',
 } as const
 
@@ -100,7 +101,9 @@ type Mark = { readonly victim: Victim; readonly line: number }
 function arrivals(system: MailSystem, sink: Sink): Map<string, number> {
   const counts = new Map<string, number>()
   const count = (key: string): void => void counts.set(key, (counts.get(key) ?? 0) + 1)
-  for (const { number, recipient, notice } of sink.taken) count(notice ? `${number} reject-${number}@far.example` : `${number} ${recipient}`)
+  for (const { number, recipient, notice } of sink.taken) {
+    count(`${number} ${notice ? `reject-${number}@far.example` : recipient}`)
+  }
   for (const folder of ['box', 'local']) {
     for (const mail of system.maildir(folder)) {
       const number = /^Subject: number (\d+)$/m.exec(mail)?.[1] ?? 'no number'
@@ -118,7 +121,8 @@ function unexplainedAtSink(taken: readonly Taken[], excused: (number: number) =>
     const key = `${each.number} ${each.recipient} ${each.notice}`
     const before = first.get(key)
     if (!before) first.set(key, each)
-    return before && each.ended <= before.begun && !excused(each.number) ? [`${key} (${before.queueId}, ${each.queueId})`] : []
+    if (!before || each.ended > before.begun || excused(each.number)) return []
+    return [`${key} (${before.queueId}, ${each.queueId})`]
   })
 }
 
@@ -134,13 +138,28 @@ function broughtBack(lines: readonly string[], marks: readonly Mark[]): Set<stri
   }
   const removed = [...lines.entries()].filter(mayReturn).map(([, line]) => queueIdIn(line))
   // Killed between the removal and its line.
-  const unlogged = [...restored].filter((id) => !lines.slice(0, lines.findIndex((line) => line.includes(`${id}: restored`))).some((line) => line.endsWith(`${id}: removed`)))
+  const unlogged = [...restored].filter((id) => {
+    const at = lines.findIndex((line) => line.includes(`${id}: restored`))
+    return !lines.slice(0, at).some((line) => line.endsWith(`${id}: removed`))
+  })
   return new Set([...removed, ...unlogged].filter((id) => restored.has(id)))
 }
 
 /** Bounce died before it could say that it had written the record: the recipient is tried, and reported, again. */
 function reportedAgain(lines: readonly string[]): string[] {
   return lines.filter((line) => line.endsWith('status=deferred (bounce or trace service failure)')).map(queueIdIn)
+}
+
+/** Killed between a notice and the end of the record that it was made from: the next bounce makes it again. */
+function noticedAgain(lines: readonly string[], marks: readonly Mark[]): string[] {
+  const first = new Map<string, number>()
+  return [...lines.entries()].flatMap(([at, line]) => {
+    if (!line.includes(': sender non-delivery notification: ')) return []
+    const id = queueIdIn(line)
+    const before = first.get(id)
+    if (before === undefined) first.set(id, at)
+    return before !== undefined && marks.some((mark) => mark.line > before && mark.line <= at) ? [id] : []
+  })
 }
 
 function queueIdIn(line: string): string {
@@ -171,7 +190,8 @@ function leftFiles(system: MailSystem): string[] {
 }
 
 function missingOf(load: Load, counts: ReadonlyMap<string, number>): string[] {
-  return [...load.acknowledged].flatMap(([number, to]) => to.map((recipient) => `${number} ${recipient}`)).filter((key) => !counts.has(key))
+  const all = [...load.acknowledged].flatMap(([number, to]) => to.map((recipient) => `${number} ${recipient}`))
+  return all.filter((key) => !counts.has(key))
 }
 
 /**
@@ -179,12 +199,12 @@ function missingOf(load: Load, counts: ReadonlyMap<string, number>): string[] {
  * delivered when a new queue manager came wait for a minute, then for the next wakeup: a flush takes them at once.
  */
 async function drain(system: MailSystem, sink: Sink, load: Load): Promise<void> {
+  const done = (): boolean => leftFiles(system).length === 0 && missingOf(load, arrivals(system, sink)).length === 0
   for (let attempt = 0; attempt < DRAIN_ATTEMPTS; attempt++) {
     const { status, stderr } = await system.command('postqueue', ['-f'])
     assert.equal(status, 0, stderr)
     try {
-      await eventually('the end of the queue', () =>
-        leftFiles(system).length === 0 && missingOf(load, arrivals(system, sink)).length === 0 ? true : undefined, DRAIN_MS)
+      await eventually('the end of the queue', () => done() ? true : undefined, DRAIN_MS)
       return
     } catch {
       // In the end the report says what is missing.
@@ -199,7 +219,9 @@ export async function crash({ victims, main = {}, seed = 1 }: CrashOptions): Pro
     main: { ...IMPATIENT, relayhost: `[127.0.0.1]:${sink.port}`, alias_maps: 'texthash:@HOME@/etc/aliases', ...main },
     files: { aliases: 'box @HOME@/mail/local/\n' },
   })
-  const load = new Load({ port: system.port('smtp'), sessions: SESSIONS, envelope: envelopeOf, paceMs: PACE_MS, bodyBytes: BODY_BYTES })
+  const load = new Load({
+    port: system.port('smtp'), sessions: SESSIONS, envelope: envelopeOf, paceMs: PACE_MS, bodyBytes: BODY_BYTES,
+  })
   const random = randomFrom(seed)
   const messagesBetween = (): number => BETWEEN_MIN + random(BETWEEN_MAX - BETWEEN_MIN)
   const marks: Mark[] = []
@@ -207,7 +229,8 @@ export async function crash({ victims, main = {}, seed = 1 }: CrashOptions): Pro
     for (const victim of victims) {
       const enough = load.acknowledged.size + messagesBetween()
       await eventually(`messages after kill ${marks.length}`, () => load.acknowledged.size >= enough ? true : undefined)
-      await killOne(system, victim, () => void (sink.round += 1), () => void marks.push({ victim, line: system.log().length }))
+      const killed = (): void => void marks.push({ victim, line: system.log().length })
+      await killOne(system, victim, () => void (sink.round += 1), killed)
     }
   } catch (error) {
     throw new Error(`after ${marks.length} kills: ${String(error)}\n${system.log().slice(-60).join('\n')}`, { cause: error })
@@ -218,7 +241,7 @@ export async function crash({ victims, main = {}, seed = 1 }: CrashOptions): Pro
   const counts = arrivals(system, sink)
   const lines = system.log()
   const back = broughtBack(lines, marks)
-  const excused = new Set([...back, ...reportedAgain(lines)])
+  const excused = new Set([...back, ...reportedAgain(lines), ...noticedAgain(lines, marks)])
   const report: CrashReport = {
     kills: marks.length,
     acknowledged: load.acknowledged.size,
@@ -226,7 +249,8 @@ export async function crash({ victims, main = {}, seed = 1 }: CrashOptions): Pro
     missing: missingOf(load, counts),
     duplicates: [...counts].filter(([, times]) => times > 1).map(([key, times]) => `${key} × ${times}`),
     unexplained: [
-      ...unexplainedAtSink(sink.taken, (number) => excused.has(load.queueIds.get(number) ?? '')), ...deliveredAfterRemoval(lines, back),
+      ...unexplainedAtSink(sink.taken, (number) => excused.has(load.queueIds.get(number) ?? '')),
+      ...deliveredAfterRemoval(lines, back),
     ],
     left: leftFiles(system),
     unfinished: unfinishedFiles(system),
@@ -252,13 +276,14 @@ export function assertNothingLost(report: CrashReport): void {
 
 /** One line for the record of a run. */
 export function summary({ kills, acknowledged, recipients, missing, duplicates, unfinished }: CrashReport): string {
-  return `${kills} kills: ${acknowledged} messages to ${recipients} recipients acknowledged, ${missing.length} missing, ${duplicates.length} arrived twice, `
-    + `${unfinished.length} unfinished files`
+  return `${kills} kills: ${acknowledged} messages to ${recipients} recipients acknowledged, ${missing.length} missing, `
+    + `${duplicates.length} arrived twice, ${unfinished.length} unfinished files`
 }
 
 /** As many of each victim, in an order that the seed decides. */
 export function shuffled(counts: Readonly<Record<Victim, number>>, seed: number): Victim[] {
   const random = randomFrom(seed)
   const all = Object.entries(counts).flatMap(([victim, count]) => Array.from({ length: count }, () => victim))
-  return all.map((victim) => ({ victim, key: random(1_000_000) })).toSorted((a, b) => a.key - b.key).map(({ victim }) => victim)
+  const keyed = all.map((victim) => ({ victim, key: random(1_000_000) }))
+  return keyed.toSorted((a, b) => a.key - b.key).map(({ victim }) => victim)
 }

@@ -87,13 +87,15 @@ export class MailFolder {
   /** Texts of the messages in a Maildir below mail/. */
   maildir(name: string): string[] {
     const folder = join(this.home, 'mail', name, 'new')
-    return fs.existsSync(folder) ? fs.readdirSync(folder).map((file) => fs.readFileSync(join(folder, file), 'latin1')) : []
+    if (!fs.existsSync(folder)) return []
+    return fs.readdirSync(folder).map((file) => fs.readFileSync(join(folder, file), 'latin1'))
   }
 
   /** Runs a command of either on this folder. Output as latin1 text. */
   async run(whose: Whose, name: string, args: readonly string[], input: string | Uint8Array = ''): Promise<ToolResult> {
     const [command = '', ...before] = TOOLS[whose](name)
-    const child = spawn(command, [...before, ...args], { env: { ...process.env, MAIL_CONFIG: this.etc }, stdio: ['pipe', 'pipe', 'pipe'] })
+    const env = { ...process.env, MAIL_CONFIG: this.etc }
+    const child = spawn(command, [...before, ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] })
     let stdout = ''
     let stderr = ''
     child.stdout.on('data', (chunk: Buffer) => void (stdout += chunk.toString('latin1')))
@@ -129,7 +131,8 @@ export class MailFolder {
     const [command = '', ...before] = TOOLS[whose]('postfix')
     const child = spawn(command, [...before, '-c', this.etc, verb], { stdio: 'ignore' })
     const status = await new Promise((resolve, reject) => child.on('error', reject).on('close', resolve))
-    if (status !== 0) throw new Error(`postfix ${verb} (${whose}) ended with ${String(status)}:\n${this.log().slice(-20).join('\n')}`)
+    if (status === 0) return
+    throw new Error(`postfix ${verb} (${whose}) ended with ${String(status)}:\n${this.log().slice(-20).join('\n')}`)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -152,17 +155,23 @@ export async function createMailFolder({ main = {}, files = {} }: MailFolderOpti
   const port = await freePort()
   const user = getpwnam(OWNER)
   const values: Record<string, string> = {
-    compatibility_level: '3.11', ...JUDGE_DIRECTORIES, queue_directory: '@HOME@/queue', data_directory: '@HOME@/data', mail_owner: OWNER,
-    setgid_group: 'postdrop', maillog_file: '@HOME@/maillog', maillog_file_prefixes: '@HOME@', mail_name: 'Postfix', myhostname: 'mail.example.org',
-    mydomain: 'example.org', myorigin: 'example.org', mydestination: 'localhost', inet_interfaces: '127.0.0.1', inet_protocols: 'ipv4',
+    compatibility_level: '3.11', ...JUDGE_DIRECTORIES, queue_directory: '@HOME@/queue', data_directory: '@HOME@/data',
+    mail_owner: OWNER,
+    setgid_group: 'postdrop', maillog_file: '@HOME@/maillog', maillog_file_prefixes: '@HOME@', mail_name: 'Postfix',
+    myhostname: 'mail.example.org',
+    mydomain: 'example.org', myorigin: 'example.org', mydestination: 'localhost', inet_interfaces: '127.0.0.1',
+    inet_protocols: 'ipv4',
     mynetworks: '127.0.0.0/8', alias_maps: '', alias_database: '', smtpd_peername_lookup: 'no', in_flow_delay: '0',
-    smtp_tls_security_level: 'none', virtual_mailbox_base: '@HOME@/mail', virtual_minimum_uid: '1', virtual_uid_maps: `static:${user?.uid ?? 0}`,
-    virtual_gid_maps: `static:${user?.gid ?? 0}`, minimal_backoff_time: '1s', maximal_backoff_time: '2s', queue_run_delay: '1s', ...main,
+    smtp_tls_security_level: 'none', virtual_mailbox_base: '@HOME@/mail', virtual_minimum_uid: '1',
+    virtual_uid_maps: `static:${user?.uid ?? 0}`,
+    virtual_gid_maps: `static:${user?.gid ?? 0}`, minimal_backoff_time: '1s', maximal_backoff_time: '2s',
+    queue_run_delay: '1s', ...main,
   }
   const fill = (text: string): string => text.replaceAll('@HOME@', home).replaceAll('@PORT:smtp@', String(port))
   for (const name of ['etc', 'queue']) fs.mkdirSync(join(home, name))
   for (const name of ['data', 'mail']) owned(join(home, name), 0o755)
-  const all = { ...files, 'main.cf': Object.entries(values).map(([name, value]) => `${name} = ${value}\n`).join(''), 'master.cf': SERVICES }
+  const mainCf = Object.entries(values).map(([name, value]) => `${name} = ${value}\n`).join('')
+  const all = { ...files, 'main.cf': mainCf, 'master.cf': SERVICES }
   for (const [name, text] of Object.entries(all)) fs.writeFileSync(join(home, 'etc', name), fill(text))
   return new MailFolder(home, port)
 }

@@ -20,24 +20,51 @@ export type Submission =
   | { readonly door: 'sendmail'; readonly number: number; readonly args: readonly string[]; readonly content: string }
 
 const SIZES = [0, 1, 40, 300, 997, 998, 999, 2047, 2048, 2049, 4096, 5000, 20_000, 65_536, 120_000, 300_000]
-const SENDERS = ['sender@client.example', '', 'Mixed.Case@Client.Example', 'user+ext@client.example', 'local', 'canon@example.org', '"quoted sender"@client.example', 'owner-list@client.example']
+const SENDERS = [
+  'sender@client.example', '', 'Mixed.Case@Client.Example', 'user+ext@client.example', 'local', 'canon@example.org',
+  '"quoted sender"@client.example', 'owner-list@client.example',
+]
 const RECIPIENTS = [
-  'bob@example.org', 'Carol@Example.ORG', 'alias@example.org', 'group@example.org', 'local', 'canon@example.org', 'user+x@example.org', '"a b"@relay.example',
+  'bob@example.org', 'Carol@Example.ORG', 'alias@example.org', 'group@example.org', 'local', 'canon@example.org',
+  'user+x@example.org', '"a b"@relay.example',
   'dave@other.example', 'eve%relay.example@localhost', 'frank@sub.relay.example',
 ]
 const HEADERS = [
-  'Subject: plain', 'Subject: =?utf-8?q?caf=C3=A9?=', 'Subject:', 'From: Alice <alice@client.example>', 'From: alice (a comment)', 'From: canon@example.org', 'To: bob@example.org',
-  'To: Bob <bob@example.org>,\r\n\tCarol <carol@example.org>', 'To: undisclosed-recipients:;', 'Cc: canon@example.org, local', 'Bcc: secret@example.org',
-  'Date: Fri, 20 Nov 2026 10:00:00 +0000', 'Message-ID: <fixed@client.example>', 'Message-Id: broken', 'Resent-From: r@client.example', 'Resent-To: canon@example.org', 'Reply-To: local',
-  'Return-Path: <forged@client.example>', 'Received: from a by b; Fri, 20 Nov 2026 10:00:00 +0000', 'MIME-Version: 1.0', 'Content-Type: text/plain; charset=utf-8',
-  'Content-Transfer-Encoding: 8bit', 'Content-Transfer-Encoding: 7bit', 'Content-Type: multipart/mixed; boundary="b"', 'X-Hold: yes', 'X-Long: '.concat('word '.repeat(300)), 'Errors-To: e@client.example',
-  'X-8bit: caf\u00e9', 'Sender: canon@example.org', 'Content-Length: 12', 'X-Empty:', 'Disposition-Notification-To: canon@example.org',
+  'Subject: plain', 'Subject: =?utf-8?q?caf=C3=A9?=', 'Subject:', 'From: Alice <alice@client.example>',
+  'From: alice (a comment)', 'From: canon@example.org', 'To: bob@example.org',
+  'To: Bob <bob@example.org>,\r\n\tCarol <carol@example.org>', 'To: undisclosed-recipients:;',
+  'Cc: canon@example.org, local', 'Bcc: secret@example.org',
+  'Date: Fri, 20 Nov 2026 10:00:00 +0000', 'Message-ID: <fixed@client.example>', 'Message-Id: broken',
+  'Resent-From: r@client.example', 'Resent-To: canon@example.org', 'Reply-To: local',
+  'Return-Path: <forged@client.example>', 'Received: from a by b; Fri, 20 Nov 2026 10:00:00 +0000',
+  'MIME-Version: 1.0', 'Content-Type: text/plain; charset=utf-8',
+  'Content-Transfer-Encoding: 8bit', 'Content-Transfer-Encoding: 7bit', 'Content-Type: multipart/mixed; boundary="b"',
+  'X-Hold: yes', 'X-Long: '.concat('word '.repeat(300)), 'Errors-To: e@client.example',
+  'X-8bit: caf\u00e9', 'Sender: canon@example.org', 'Content-Length: 12', 'X-Empty:',
+  'Disposition-Notification-To: canon@example.org',
 ]
-const BODY_LINES = ['text', '', '.', '..', '.x', 'From here', '>From there', ' leading blank', '\ttab', 'caf\u00e9 \u00ff', 'a\rb', 'nul\0nul', '--b', '--b--', 'x'.repeat(78), 'trailing  ']
-const ODD_STARTS = ['', '', '', '', 'From someone Fri Nov 20 10:00:00 2026\r\n', '>From x\r\n', ' begins with a blank\r\n', 'no header at all\r\n', '\r\n', 'X-Space : v\r\n']
-const MAIL_PARAMETERS = ['', '', '', ' BODY=8BITMIME', ' BODY=7BIT', ' RET=HDRS', ' RET=FULL ENVID=env+2Bid', ' ENVID=QQ314159', ' SIZE=100']
-const RCPT_PARAMETERS = ['', '', '', ' NOTIFY=NEVER', ' NOTIFY=FAILURE,DELAY', ' NOTIFY=DELAY', ' ORCPT=rfc822;orig+40relay.example', ' NOTIFY=FAILURE ORCPT=rfc822;Bob@example.org']
-const MAIL_OPTIONS = [[], [], ['-F', 'Full Name'], ['-F', 'Odd "Name" (x)'], ['-N', 'never'], ['-N', 'failure,delay'], ['-R', 'hdrs'], ['-V', 'env-id'], ['-B', '8BITMIME'], ['-G']]
+const BODY_LINES = [
+  'text', '', '.', '..', '.x', 'From here', '>From there', ' leading blank', '\ttab', 'caf\u00e9 \u00ff', 'a\rb',
+  'nul\0nul', '--b', '--b--', 'x'.repeat(78), 'trailing  ',
+]
+const ODD_STARTS = [
+  '', '', '', '', 'From someone Fri Nov 20 10:00:00 2026\r\n', '>From x\r\n', ' begins with a blank\r\n',
+  'no header at all\r\n', '\r\n', 'X-Space : v\r\n',
+]
+const MAIL_PARAMETERS = [
+  '', '', '', ' BODY=8BITMIME', ' BODY=7BIT', ' RET=HDRS', ' RET=FULL ENVID=env+2Bid', ' ENVID=QQ314159', ' SIZE=100',
+]
+const RCPT_PARAMETERS = [
+  '', '', '', ' NOTIFY=NEVER', ' NOTIFY=FAILURE,DELAY', ' NOTIFY=DELAY', ' ORCPT=rfc822;orig+40relay.example',
+  ' NOTIFY=FAILURE ORCPT=rfc822;Bob@example.org',
+]
+const MAIL_OPTIONS = [
+  [], [], ['-F', 'Full Name'], ['-F', 'Odd "Name" (x)'], ['-N', 'never'], ['-N', 'failure,delay'], ['-R', 'hdrs'],
+  ['-V', 'env-id'], ['-B', '8BITMIME'], ['-G'],
+]
+const SENDER_OPTIONS = [
+  [], ['-f', 'sender@client.example'], ['-f', 'canon@example.org'], ['-f', ''], ['-f', '<>'], ['-r', 'local'],
+]
 const MANY_RECIPIENTS = 150
 
 function pick<T>(random: Random, values: readonly [T, ...T[]] | readonly T[]): T {
@@ -81,12 +108,13 @@ function bySmtp(random: Random, number: number, first: string): Submission {
 
 function bySendmail(random: Random, number: number, first: string): Submission {
   const text = content(random).replaceAll('\r\n', random(8) === 0 ? '\r\n' : '\n')
-  const sender = pick(random, [[], ['-f', 'sender@client.example'], ['-f', 'canon@example.org'], ['-f', ''], ['-f', '<>'], ['-r', 'local']])
+  const sender = pick(random, SENDER_OPTIONS)
   const options = [...sender, ...pick(random, MAIL_OPTIONS), ...(random(2) === 0 ? ['-i'] : [])]
   const others = several(random, RECIPIENTS, 3)
   const cut = random(3) === 0 ? text.replace(/\r?\n$/, '') : text
   if (random(4) > 0) return { door: 'sendmail', number, args: [...options, '--', first, ...others], content: cut }
-  return { door: 'sendmail', number, args: [...options, '-t'], content: `To: ${[first, ...others].join(', ')}\nBcc: hidden@relay.example\n${withoutResent(cut)}` }
+  const head = `To: ${[first, ...others].join(', ')}\nBcc: hidden@relay.example\n`
+  return { door: 'sendmail', number, args: [...options, '-t'], content: head + withoutResent(cut) }
 }
 
 /** Resent-To: would count in place of To:, and the message could not be found again. */

@@ -1,7 +1,12 @@
 /** Processes of a mail system that a test starts, as /proc shows them. */
 import { readdirSync, readFileSync } from 'node:fs'
 
-export type Process = { readonly pid: number; readonly parent: number; readonly group: number; readonly arguments: readonly string[] }
+export type Process = {
+  readonly pid: number
+  readonly parent: number
+  readonly group: number
+  readonly arguments: readonly string[]
+}
 
 function read(pid: number): Process | undefined {
   try {
@@ -30,6 +35,7 @@ export function processGroup(group: number): Process[] {
 
 /** Living workers of a master for the service of this name (`-n NAME` in their arguments). */
 export function workersOf(master: number, service: string): Process[] {
-  const isService = ({ arguments: words }: Process): boolean => words[words.indexOf('-n') + 1] === service && words.includes('-n')
+  const isService = ({ arguments: words }: Process): boolean =>
+    words.includes('-n') && words[words.indexOf('-n') + 1] === service
   return all().filter((each) => each.parent === master && isService(each))
 }

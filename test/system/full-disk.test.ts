@@ -8,11 +8,12 @@ import { readdirSync, renameSync, mkdirSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { sendMail, SmtpClient } from '#test/support/smtp-client.ts'
-import { assertQueuesEmpty, queueFiles, queueIdOf, subject, waitRemoved } from '#test/support/system-mail.ts'
+import { assertQueuesEmpty, queueFiles, subject, submit, waitRemoved } from '#test/support/system-mail.ts'
 import { createSystem, eventually, type MailSystem, type SystemOptions } from '#test/support/system.ts'
 
 const DISK_BYTES = 12 * 1024 * 1024
 const FILLER_STEP_BYTES = 4096
+const TO = ['bob@example.org']
 
 function run(command: string, ...args: readonly string[]): boolean {
   return spawnSync(command, args, { stdio: 'ignore' }).status === 0
@@ -60,8 +61,10 @@ async function startOnSmallDisk(options: SystemOptions): Promise<SmallDisk | und
 
 const NEEDS = 'a full disk needs root and a tmpfs of its own'
 
-async function withSmallDisk(t: TestContext, options: SystemOptions, work: (disk: SmallDisk) => Promise<void>): Promise<void> {
-  await using disk = await startOnSmallDisk(options)
+async function withSmallDisk(
+  t: TestContext, main: NonNullable<SystemOptions['main']>, work: (disk: SmallDisk) => Promise<void>,
+): Promise<void> {
+  await using disk = await startOnSmallDisk({ main })
   if (!disk) {
     t.skip(NEEDS)
     return
@@ -70,29 +73,33 @@ async function withSmallDisk(t: TestContext, options: SystemOptions, work: (disk
 }
 
 for (const queueCommit of ['journal', 'fsync']) {
-  test(`a queue without space answers 4xx, keeps nothing of the message, and recovers (queue_commit = ${queueCommit})`, async (t) => {
+  test(`a queue without space answers 4xx, keeps nothing, and recovers (queue_commit = ${queueCommit})`, async (t) => {
     // No size limit: the check at MAIL FROM does not see that the message will not fit.
-    await withSmallDisk(t, { main: { message_size_limit: '0', virtual_mailbox_limit: '0', queue_commit: queueCommit } }, async ({ system, fill, free }) => {
-      await waitRemoved(system, queueIdOf(await sendMail(system.port('smtp'), 'a@client.example', ['bob@example.org'], subject('before'))))
+    const main = { message_size_limit: '0', virtual_mailbox_limit: '0', queue_commit: queueCommit }
+    await withSmallDisk(t, main, async ({ system, fill, free }) => {
+      await waitRemoved(system, await submit(system, TO, { message: subject('before') }))
       fill()
       const big = `${subject('too much')}\n${'x'.repeat(70).concat('\n').repeat(60_000)}`
       for (let attempt = 0; attempt < 3; attempt++) {
-        assert.match(await sendMail(system.port('smtp'), 'a@client.example', ['bob@example.org'], big), /^45[12] 4\.3\.[01] /)
+        assert.match(await sendMail(system.port('smtp'), 'a@client.example', TO, big), /^45[12] 4\.3\.[01] /)
       }
-      await system.waitForLog(/^postfix\/(?:smtpd|cleanup)\[\d+\]: (?:warning|error): .*(?:No space left on device|queue file write error)/)
+      await system.waitForLog(/^postfix\/\w+\[\d+\]: (?:warning|error): .*(?:No space left|queue file write error)/)
       assert.deepEqual(queueFiles(system), [], 'nothing is left of a refused message')
       assert.deepEqual(system.maildir('box').length, 1)
       free()
-      await waitRemoved(system, queueIdOf(await sendMail(system.port('smtp'), 'a@client.example', ['bob@example.org'], subject('after'))))
+      await waitRemoved(system, await submit(system, TO, { message: subject('after') }))
       assert.equal(system.maildir('box').length, 2)
       assertQueuesEmpty(system)
     })
   })
 
   test(`a message that waits survives a full disk (queue_commit = ${queueCommit})`, async (t) => {
-    const main = { message_size_limit: '0', virtual_mailbox_limit: '0', queue_commit: queueCommit, defer_transports: 'virtual', minimal_backoff_time: '1s', maximal_backoff_time: '1s', queue_run_delay: '1s' }
-    await withSmallDisk(t, { main }, async ({ system, fill, free }) => {
-      const id = queueIdOf(await sendMail(system.port('smtp'), 'a@client.example', ['bob@example.org'], subject('waits')))
+    const main = {
+      message_size_limit: '0', virtual_mailbox_limit: '0', queue_commit: queueCommit, defer_transports: 'virtual',
+      minimal_backoff_time: '1s', maximal_backoff_time: '1s', queue_run_delay: '1s',
+    }
+    await withSmallDisk(t, main, async ({ system, fill, free }) => {
+      const id = await submit(system, TO, { message: subject('waits') })
       await system.waitForLog(new RegExp(`${id}: to=<bob@example\\.org>.*status=deferred`))
       fill()
       const before = system.log().length
@@ -109,11 +116,11 @@ for (const queueCommit of ['journal', 'fsync']) {
 }
 
 test('MAIL FROM is refused where a message of the size limit may not fit', async (t) => {
-  await withSmallDisk(t, { main: { message_size_limit: '10240000' } }, async ({ system }) => {
+  await withSmallDisk(t, { message_size_limit: '10240000' }, async ({ system }) => {
     using client = await SmtpClient.open(system.port('smtp'))
     await client.command('EHLO client.example.com')
     assert.equal(await client.command('MAIL FROM:<a@client.example>'), '452 4.3.1 Insufficient system storage')
-    await system.waitForLog(/^postfix\/smtpd\[\d+\]: NOQUEUE: reject: MAIL from .*: 452 4\.3\.1 Insufficient system storage/)
+    await system.waitForLog(/: NOQUEUE: reject: MAIL from .*: 452 4\.3\.1 Insufficient system storage/)
     assert.deepEqual(readdirSync(join(system.spool, 'incoming')), [])
   })
 })

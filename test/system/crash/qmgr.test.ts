@@ -4,7 +4,8 @@ import { assertNothingLost, crash, summary, shuffled } from '#test/support/crash
 
 for (const [queueCommit, seed] of [['journal', 21], ['fsync', 22]] as const) {
   test(`kill -9 of qmgr loses no acknowledged message (queue_commit = ${queueCommit})`, async (t) => {
-    const report = await crash({ victims: shuffled({ qmgr: 5, smtp: 1 }, seed), main: { queue_commit: queueCommit }, seed })
+    const main = { queue_commit: queueCommit }
+    const report = await crash({ victims: shuffled({ qmgr: 5, smtp: 1 }, seed), main, seed })
     t.diagnostic(summary(report))
     assertNothingLost(report)
   })
