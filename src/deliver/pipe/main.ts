@@ -17,8 +17,8 @@ import { parsePipeWords } from './settings.ts'
 
 await runWorker('pipe', (worker) => {
   const owner = getpwnam(worker.config.str('mail_owner'))
-  const protectedUids = isRoot() ? [0, ...(owner ? [owner.uid] : [])] : []
-  const settings = parsePipeWords(worker.args, worker.service.name, protectedUids)
+  const guarded = isRoot() ? [{ uid: 0, gid: 0 }, ...(owner ? [owner] : [])] : []
+  const settings = parsePipeWords(worker.args, worker.service.name, guarded)
   if (!isRoot() && settings.owner.uid !== process.geteuid?.()) {
     throw new Error(`service ${worker.service.name}: user= names another user, and this process is not root`)
   }

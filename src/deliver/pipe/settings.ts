@@ -29,11 +29,11 @@ const ESCAPES: Readonly<Record<string, string>> = {
 /**
  * Reads the words of master.cf after the options.
  *
- * @param protectedUsers Names whose rights no command may have: root and mail_owner, when this process could take them.
+ * @param guarded Root and mail_owner, when this process could take their rights: no command has their user or group.
  * @throws {Error} With Postfix's words for what is wrong.
  */
 export function parsePipeWords(
-  words: readonly string[], service: string, protectedUids: readonly number[],
+  words: readonly string[], service: string, guarded: readonly Identity[],
 ): PipeSettings {
   const argvAt = words.findIndex((word) => word.startsWith('argv='))
   const options = new Map(words.slice(0, argvAt < 0 ? words.length : argvAt).map((word) => splitOption(word, service)))
@@ -43,7 +43,7 @@ export function parsePipeWords(
   if (!/^\d+$/.test(size)) throw new Error(`service ${service}: bad size= value: ${size}`)
   return {
     flags: new Set(parseFlags(options.get('flags') ?? '', service)),
-    owner: parseUser(options.get('user'), service, protectedUids),
+    owner: parseUser(options.get('user'), service, guarded),
     directory: options.get('directory') ?? '',
     eol: unescape(options.get('eol') ?? '\\n'),
     sizeMax: Number(size),
@@ -68,7 +68,7 @@ function parseFlags(text: string, service: string): string[] {
   return Array.from(text)
 }
 
-function parseUser(text: string | undefined, service: string, protectedUids: readonly number[]): Identity {
+function parseUser(text: string | undefined, service: string, guarded: readonly Identity[]): Identity {
   if (text === undefined || text === '') throw new Error(`service ${service}: missing user= command-line attribute`)
   const [name = '', groupName = ''] = text.split(':')
   const user = getpwnam(name)
@@ -76,12 +76,12 @@ function parseUser(text: string | undefined, service: string, protectedUids: rea
   const group = groupName === '' ? undefined : getgrnam(groupName)
   if (groupName !== '' && !group) throw new Error(`service ${service}: unknown group: ${groupName}`)
   const gid = group?.gid ?? user.gid
-  if (protectedUids.length > 0 && gid === 0) {
-    throw new Error(`service ${service}: user= command-line attribute specifies privileged group id 0`)
+  const refuse = (what: string): never => {
+    throw new Error(`service ${service}: user= command-line attribute specifies ${what}`)
   }
-  if (protectedUids.includes(user.uid)) {
-    const rights = user.uid === 0 ? 'root privileges' : 'mail system owner'
-    throw new Error(`service ${service}: user= command-line attribute specifies ${rights}`)
+  for (const each of guarded) {
+    if (each.uid === user.uid) refuse(each.uid === 0 ? 'root privileges' : 'mail system owner')
+    if (each.gid === gid) refuse(each.gid === 0 ? 'privileged group id 0' : `mail system owner's group id ${gid}`)
   }
   return { uid: user.uid, gid }
 }

@@ -8,7 +8,7 @@ import { pipeDelivery } from '#deliver/pipe/deliver.ts'
 import { parsePipeWords } from '#deliver/pipe/settings.ts'
 import { Slots } from '#service/slots.ts'
 import type { Worker } from '#service/worker.ts'
-import { isRoot } from '#system/users.ts'
+import { getgrgid, isRoot } from '#system/users.ts'
 import { openDelivery, OWNER, ownersFolder, removeFolder, type AgentCase } from '#test/support/agent.ts'
 import { captureLog } from '#test/support/log.ts'
 
@@ -132,8 +132,10 @@ test('the end of the command is the end of all recipients', async () => {
 test('user= refuses root, the mail system\'s owner and the group of root', { skip: isRoot() ? false : 'only root could take them' }, () => {
   const cases = [
     ['root:nogroup', /specifies root privileges/], [OWNER.name, /specifies mail system owner/], ['daemon:root', /specifies privileged group id 0/],
+    [`daemon:${getgrgid(OWNER.gid)?.name}`, /specifies mail system owner's group id/],
   ] as const
+  const guarded = [{ uid: 0, gid: 0 }, OWNER]
   for (const [user, expected] of cases) {
-    assert.throws(() => parsePipeWords([`user=${user}`, 'argv=true'], 'filter', [0, OWNER.uid]), expected, user)
+    assert.throws(() => parsePipeWords([`user=${user}`, 'argv=true'], 'filter', guarded), expected, user)
   }
 })

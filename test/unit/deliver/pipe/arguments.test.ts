@@ -62,5 +62,5 @@ test('parsePipeWords() refuses what it cannot carry out, by name', () => {
     [[user, 'chroot=/x', 'argv=/x'], /chroot= is not available/],
   ] as const
   for (const [words, expected] of cases) assert.throws(() => parsePipeWords(words, 'p', []), expected)
-  assert.throws(() => parsePipeWords([user, 'argv=/x'], 'p', [userInfo().uid]), /specifies/)
+  assert.throws(() => parsePipeWords([user, 'argv=/x'], 'p', [userInfo()]), /specifies/)
 })
