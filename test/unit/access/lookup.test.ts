@@ -140,3 +140,24 @@ test('check_*_mx_access, _ns_access and _a_access look at servers, and permit no
   )
   assert.deepEqual(logOf(unknown), [])
 })
+
+test('check_helo_ and check_recipient_ _mx_, _ns_ and _a_access look at the servers of their own names', async () => {
+  using _ = captureLog()
+  const zone = {
+    'helo.example': { mx: [[10, 'mx.helo.example']], a: ['198.51.100.1'], ns: ['ns.helo.example'] },
+    'mx.helo.example': { a: ['198.51.100.2'] }, 'ns.helo.example': { a: ['198.51.100.3'] },
+    'dom.example': { mx: [[10, 'mx.dom.example']], a: ['198.51.100.5'], ns: ['ns.dom.example'] },
+    'mx.dom.example': { a: ['198.51.100.6'] }, 'ns.dom.example': { a: ['198.51.100.7'] },
+  } as const
+  const cases = [['helo', '1', '2', '3'], ['recipient', '5', '6', '7']] as const
+  for (const [about, a, mx, ns] of cases) {
+    for (const [kind, octet] of [['a', a], ['mx', mx], ['ns', ns]] as const) {
+      for (const key of [`198.51.100.${octet}`, '198.51.100.9']) {
+        const values = { [`smtpd_${about}_restrictions`]: `check_${about}_${kind}_access ${table(key)}`, relay_domains: 'dom.example' }
+        const result = await checkSite(values, { helo: 'helo.example', recipient: 'x@dom.example' }, { zone })
+        const expected = key.endsWith('.9') ? 'ok' : '554'
+        assert.equal(replyOf(result).split(' ')[0], expected, `check_${about}_${kind}_access ${key}`)
+      }
+    }
+  }
+})
