@@ -91,7 +91,7 @@ async function main(): Promise<void> {
     for (let round = 0; round < options.repeat; round += 1) {
       for (const kind of SERVERS) {
         await using server = await startServer(kind, port)
-        await measure(server, { ...options, messages: Math.min(200, options.messages) })
+        await measure(server, { ...options, messages: Math.ceil(options.messages / 2) })
         samples.push(await measure(server, options))
       }
     }
