@@ -108,8 +108,8 @@ async function hostAddresses(host: string, config: Config): Promise<string[]> {
   throw new EndpointError(`host not found: ${host}`)
 }
 
-/** A new master may start while workers of a killed one still hold the port for a moment. */
-const BIND_ATTEMPTS = 20
+/** A new master may start while workers of a killed one still hold the port: those just starting see its end last. */
+const BIND_ATTEMPTS = 50
 const BIND_WAIT_MS = 100
 
 /**
