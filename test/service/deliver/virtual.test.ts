@@ -58,11 +58,11 @@ test('all that an administrator can mend defers', async () => {
 })
 
 test('virtual_mailbox_limit bounces what does not fit, and leaves the mailbox as it was', async () => {
-  const before = statSync(join(folder, 'eve')).size
-  const limits = { virtual_mailbox_limit: String(before + 10), message_size_limit: '100' }
+  const sizeBefore = statSync(join(folder, 'eve')).size
+  const limits = { virtual_mailbox_limit: String(sizeBefore + 10), message_size_limit: '100' }
   const { ends } = await deliver(limits, { recipients: ['eve@example.org'] })
   assert.match(ends[0] ?? '', /^bounced eve@example\.org 5\.2\.2 .*mailbox size limit exceeded$/)
-  assert.equal(statSync(join(folder, 'eve')).size, before)
+  assert.equal(statSync(join(folder, 'eve')).size, sizeBefore)
 })
 
 test('a message that was delivered to this address before bounces', async () => {
