@@ -60,6 +60,8 @@ export type WorkerSetup = (worker: Worker) => Promise<WorkerHandlers> | WorkerHa
 const FATAL_PAUSE_MS = 1000
 /** Clients after which a worker makes place for a fresh one: max_use for each of Postfix's processes that it stands for. */
 const DEFAULT_PROCESSES = 100
+/** A fresh worker costs half a second of processor time, and there is nothing to be gained by it so often. */
+const DEFAULT_USE_FACTOR = 50
 
 /**
  * Runs the program of this process until it ends. Does not return before that, and does not throw.
@@ -240,7 +242,8 @@ class Life {
   #used(): void {
     this.#load.measure(() => this.#slots.used > 0)
     if (this.#clients++ === 0) this.#tell({ kind: 'used' })
-    const perProcess = this.#calm.int('max_use')
+    // The built-in 100 is meant for a process with one client at a time; a site's own number is taken at its word.
+    const perProcess = this.#calm.int('max_use') * (this.#calm.isSet('max_use') ? 1 : DEFAULT_USE_FACTOR)
     const most = perProcess * (this.#slots.limit > 0 ? this.#slots.limit : DEFAULT_PROCESSES)
     if (this.#idleMs > 0 && this.#clients >= most) this.#leave('max_use')
     else this.#rest()
