@@ -13,6 +13,7 @@ import type { ReportKind } from '#mail/report.ts'
 import type { StatusRecord } from '#queue/logs.ts'
 import { equalsIgnoreCase } from '#util/ascii.ts'
 
+/** What a log is turned into notices for: refusal for good, delay, or a report that was asked for. */
 export type Occasion = 'failure' | 'delay' | 'trace'
 
 /** One notice to make. Addresses are in internal form. */
@@ -27,6 +28,7 @@ export type Notice = {
   readonly title: string
 }
 
+/** Parameters that decide who is told. Addresses are in internal form. */
 export type PlanSettings = {
   readonly notifyClasses: ReadonlySet<string>
   /** `double-bounce@$myorigin`. */

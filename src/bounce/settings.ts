@@ -11,6 +11,7 @@ import { log } from '#system/log.ts'
 import type { PlanSettings } from './plan.ts'
 import { builtInTemplates, expandText, parseTemplates, type Templates } from './template.ts'
 
+/** All that the service takes from main.cf, read once. */
 export type BounceSettings = PlanSettings & {
   readonly templates: Templates
   readonly myhostname: string

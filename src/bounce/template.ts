@@ -12,6 +12,7 @@ import type { ReportKind, ReportTemplate } from '#mail/report.ts'
 
 /** A template whose text still has its `$name`s. */
 export type RawTemplate = ReportTemplate
+/** One template for each kind of notice. */
 export type Templates = Readonly<Record<ReportKind, RawTemplate>>
 
 const KINDS: readonly ReportKind[] = ['failure', 'delay', 'success', 'verify']

@@ -20,6 +20,7 @@ export type AddressClass = 'envelope_sender' | 'envelope_recipient' | 'header_se
 /** A canonical map and the addresses it applies to. */
 export type CanonicalMap = { readonly maps: Maps; readonly classes: ReadonlySet<string> }
 
+/** header_from_format: `Name <address>`, or `address (Name)`. */
 export type HeaderFromFormat = 'standard' | 'obsolete'
 
 /** What non_empty_end_of_header_action may be. */

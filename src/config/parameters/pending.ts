@@ -61,3 +61,11 @@ export function isPending(name: string): boolean {
   if (PREFIXES.some((prefix) => name.startsWith(prefix))) return true
   return NAMES.has(name) || (name.startsWith('lmtp_') && NAMES.has(`smtp_${name.slice('lmtp_'.length)}`))
 }
+
+/** Values of notify_classes for which notices are made; transcripts of sessions and errors are not sent yet. */
+const NOTICE_CLASSES: ReadonlySet<string> = new Set(['bounce', '2bounce', 'delay'])
+
+/** The classes of a notify_classes value that have no effect yet. */
+export function pendingNoticeClasses(classes: readonly string[]): string[] {
+  return classes.filter((name) => !NOTICE_CLASSES.has(name))
+}
