@@ -6,7 +6,6 @@
 import { isErrno } from '#system/errno.ts'
 import { files, O_RDONLY, O_RDWR } from '#system/files.ts'
 import type { Logger } from '#system/log.ts'
-import { flock } from '#system/posix.ts'
 import { readEnvelope, readRecipients, type Envelope, type EnvelopeRecipient } from '#queue/envelope.ts'
 import { QueueFileError, RECORD } from '#queue/record.ts'
 import { removeLog } from '#queue/logs.ts'
@@ -36,7 +35,7 @@ export function loadFile(tools: FileTools, id: QueueId, before?: Envelope): Load
   const fd = openActive(tools.spool, id)
   if (fd === undefined) return { kind: 'gone' }
   try {
-    if (!flock(fd, 'exclusive', false)) return { kind: 'locked' }
+    if (!files.flock(fd, 'exclusive', false)) return { kind: 'locked' }
     const facts = files.fstat(fd)
     if (!isReady(facts)) return { kind: 'damaged' }
     const flush = (facts.mode & MODE_FLUSH) !== 0

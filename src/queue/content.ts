@@ -6,7 +6,6 @@
  * @module
  */
 import { files, O_RDWR } from '#system/files.ts'
-import { flock } from '#system/posix.ts'
 import type { QueueId } from './id.ts'
 import { QueueFileError, RECORD, SIZE_RECORD_BYTES, sizeNumbers } from './record.ts'
 import { RecordReader } from './record-reader.ts'
@@ -91,7 +90,7 @@ function readDataOffset(fd: number, path: string): number {
 export function openMessage(spool: Spool, queue: QueueName, id: QueueId): OpenMessage {
   const path = queuePath(spool, queue, id)
   const fd = files.open(path, O_RDWR)
-  if (flock(fd, 'shared', false)) return new OpenMessage(id, path, fd)
+  if (files.flock(fd, 'shared', false)) return new OpenMessage(id, path, fd)
   files.close(fd)
   const error: NodeJS.ErrnoException = new Error(`shared lock ${path}: Resource temporarily unavailable`)
   error.code = 'EAGAIN'

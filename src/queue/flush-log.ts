@@ -9,7 +9,6 @@
 import { isErrno, errnoText } from '#system/errno.ts'
 import { files, O_APPEND, O_CREAT, O_RDWR, O_WRONLY } from '#system/files.ts'
 import { log } from '#system/log.ts'
-import { flock } from '#system/posix.ts'
 import { asciiLower } from '#util/ascii.ts'
 import { isQueueId, type QueueId } from './id.ts'
 import { readLines } from './lines.ts'
@@ -33,7 +32,7 @@ export function addToList(spool: Spool, site: string, id: QueueId): void {
   const path = queuePath(spool, 'flush', listName(site))
   const fd = withParents(spool, path, () => files.open(path, O_WRONLY | O_APPEND | O_CREAT, LIST_MODE))
   try {
-    flock(fd, 'exclusive', true)
+    files.flock(fd, 'exclusive', true)
     const line = new TextEncoder().encode(`${id}\n`)
     files.write(fd, line, 0, line.length, null)
   } finally {
@@ -99,7 +98,7 @@ function serveList(spool: Spool, path: string): number {
   const fd = openIfThere(path)
   if (fd === undefined) return 0
   try {
-    flock(fd, 'exclusive', true)
+    files.flock(fd, 'exclusive', true)
     const served = serveIds(spool, fd, path)
     files.ftruncate(fd, 0)
     return served

@@ -11,7 +11,6 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { log } from '#system/log.ts'
 import { isErrno } from '#system/errno.ts'
 import { files, O_APPEND, O_CREAT, O_RDONLY, O_WRONLY } from '#system/files.ts'
-import { flock } from '#system/posix.ts'
 import { encodeRaw } from '#util/raw-text.ts'
 import type { QueueId } from './id.ts'
 import { formatStatus, parseStatus, type StatusRecord } from './log-record.ts'
@@ -30,7 +29,7 @@ const LOCK_WAIT_MS = 50
 const busy = new Map<string, Promise<void>>()
 
 async function lockFile(fd: number, path: string): Promise<void> {
-  for (let attempt = 0; !flock(fd, 'exclusive', false); attempt++) {
+  for (let attempt = 0; !files.flock(fd, 'exclusive', false); attempt++) {
     if (attempt >= LOCK_ATTEMPTS_MAX) throw new Error(`Cannot lock "${path}": another process holds the lock`)
     await delay(LOCK_WAIT_MS)
   }

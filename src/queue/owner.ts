@@ -4,18 +4,17 @@
  *
  * @module
  */
-import { chownSync, fchownSync } from 'node:fs'
 import { files } from '#system/files.ts'
 import { isRoot } from '#system/users.ts'
 
 /** Gives an open file to the owner of `folder`. Without the rights of root it already is the owner's. */
 export function giveFile(fd: number, folder: string): void {
   const owner = isRoot() ? files.lstat(folder) : undefined
-  if (owner) fchownSync(fd, owner.uid, owner.gid)
+  if (owner) files.fchown(fd, owner.uid, owner.gid)
 }
 
 /** Gives a new directory to the owner of `folder`, in which it is. */
 export function giveFolder(path: string, folder: string): void {
   const owner = isRoot() ? files.lstat(folder) : undefined
-  if (owner) chownSync(path, owner.uid, owner.gid)
+  if (owner) files.chown(path, owner.uid, owner.gid)
 }

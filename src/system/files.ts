@@ -9,6 +9,7 @@
  */
 import fs from 'node:fs'
 import { isErrno } from './errno.ts'
+import { flock, type LockMode } from './posix.ts'
 
 /** What the queue needs to know about one file. Times are milliseconds since 1970. */
 export type FileFacts = {
@@ -56,6 +57,10 @@ export type FileSystem = {
   rmdir(path: string): void
   chmod(path: string, mode: number): void
   fchmod(fd: number, mode: number): void
+  chown(path: string, uid: number, gid: number): void
+  fchown(fd: number, uid: number, gid: number): void
+  /** As `flock()` of posix.ts: `false` when another has the lock and `wait` is not set. */
+  flock(fd: number, mode: LockMode, wait: boolean): boolean
   /** Sets both time stamps, in seconds since 1970. */
   utimes(path: string, atime: number, mtime: number): void
   ftruncate(fd: number, length: number): void
@@ -174,6 +179,9 @@ export const nodeFileSystem: FileSystem = {
   rmdir: (path) => fs.rmdirSync(path),
   chmod: (path, mode) => fs.chmodSync(path, mode),
   fchmod: (fd, mode) => fs.fchmodSync(fd, mode),
+  chown: (path, uid, gid) => fs.chownSync(path, uid, gid),
+  fchown: (fd, uid, gid) => fs.fchownSync(fd, uid, gid),
+  flock,
   utimes: (path, atime, mtime) => fs.utimesSync(path, atime, mtime),
   ftruncate: (fd, length) => fs.ftruncateSync(fd, length),
   openDirectory,

@@ -5,7 +5,6 @@
  */
 import { files, O_RDONLY, O_RDWR } from '#system/files.ts'
 import { isErrno } from '#system/errno.ts'
-import { flock } from '#system/posix.ts'
 import { pathIn, type Spool } from '#queue/spool.ts'
 import { decodeHeader, HEADER_BYTES, NO_MESSAGES, readEntries, type JournalEntry, type SegmentHeader } from './format.ts'
 import { JOURNAL_FOLDER } from './segment.ts'
@@ -105,7 +104,7 @@ function readAll(fd: number): Buffer {
 export function lockOrphan(path: string): number | undefined {
   const fd = openIfThere(path, O_RDWR)
   if (fd === undefined) return undefined
-  if (flock(fd, 'exclusive', false)) return fd
+  if (files.flock(fd, 'exclusive', false)) return fd
   files.close(fd)
   return undefined
 }

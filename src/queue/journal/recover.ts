@@ -7,7 +7,6 @@
  *
  * @module
  */
-import { chownSync } from 'node:fs'
 import { log } from '#system/log.ts'
 import { asUser, type Identity } from '#system/as-user.ts'
 import { isRoot } from '#system/users.ts'
@@ -41,7 +40,7 @@ export type Recovery = { readonly restored: readonly QueueId[]; readonly damaged
 export function prepareJournal(spool: Spool, owner: Identity): void {
   const path = pathIn(spool, JOURNAL_FOLDER)
   try {
-    if (files.mkdir(path, FOLDER_MODE) && isRoot()) chownSync(path, owner.uid, owner.gid)
+    if (files.mkdir(path, FOLDER_MODE) && isRoot()) files.chown(path, owner.uid, owner.gid)
   } catch (error) {
     throw new Error(`cannot make the intake journal "${path}": ${errnoText(error)}`, { cause: error })
   }

@@ -8,7 +8,6 @@
  */
 import { randomInt } from 'node:crypto'
 import { files, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_RDWR } from '#system/files.ts'
-import { flock } from '#system/posix.ts'
 import { giveFile } from '#queue/owner.ts'
 import { pathIn, type Spool } from '#queue/spool.ts'
 import { encodeHeader, HEADER_BYTES, NO_MESSAGES } from './format.ts'
@@ -53,7 +52,7 @@ export class Segment {
     const segment = new Segment(path, fd)
     try {
       // Without a link left, it was taken for a dead writer's before the lock was on it.
-      if (!flock(fd, 'exclusive', false) || files.fstat(fd).links === 0) throw new Error(`Cannot lock "${path}"`)
+      if (!files.flock(fd, 'exclusive', false) || files.fstat(fd).links === 0) throw new Error(`Cannot lock "${path}"`)
       giveFile(fd, folder)
       segment.begin()
       await files.fsync(fd)
