@@ -17,6 +17,7 @@ import type { ServiceType } from '#config/master-cf.ts'
 import { errnoText } from '#system/errno.ts'
 import { clib } from '#system/ffi.ts'
 import { log, setLog, type Logger, type OpenLog } from '#system/log.ts'
+import { pageCacheId } from '#system/page-cache.ts'
 import { chroot } from '#system/posix.ts'
 import { becomeUser, getpwnam } from '#system/users.ts'
 import {
@@ -185,6 +186,7 @@ class Life {
     if (this.#args.chroot) {
       // What loads files at its first use must do so before they are out of reach.
       clib()
+      pageCacheId('.')
       new Date().getTimezoneOffset()
       chroot(this.#calm.str('queue_directory'))
       chdir('/')

@@ -9,6 +9,7 @@
  */
 import fs from 'node:fs'
 import { isErrno } from './errno.ts'
+import { pageCacheId } from './page-cache.ts'
 import { flock, type LockMode } from './posix.ts'
 
 /** What the queue needs to know about one file. Times are milliseconds since 1970. */
@@ -70,6 +71,8 @@ export type FileSystem = {
   fdatasync(fd: number): Promise<void>
   /** Bytes that an unprivileged process may still write to the file system of `path`. */
   freeBytes(path: string): Promise<number>
+  /** As `pageCacheId()` of page-cache.ts. */
+  pageCacheId(path: string): Uint8Array
 }
 
 /** Flag words of `FileSystem.open()`. */
@@ -188,6 +191,7 @@ export const nodeFileSystem: FileSystem = {
   fsync,
   fdatasync,
   freeBytes,
+  pageCacheId,
 }
 
 /** The file system that this process uses. */

@@ -5,6 +5,7 @@
  */
 import { files, O_RDONLY, O_RDWR } from '#system/files.ts'
 import { isErrno } from '#system/errno.ts'
+import { UNKNOWN_PAGE_CACHE } from '#system/page-cache.ts'
 import { pathIn, type Spool } from '#queue/spool.ts'
 import { decodeHeader, HEADER_BYTES, NO_MESSAGES, readEntries, type JournalEntry, type SegmentHeader } from './format.ts'
 import { JOURNAL_FOLDER } from './segment.ts'
@@ -26,7 +27,14 @@ export function segmentPaths(spool: Spool): string[] {
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error
   }
-  return paths.toSorted()
+  return paths.toSorted(byAge)
+}
+
+/** Older ones first: by the time in their names, then by their numbers. */
+function byAge(a: string, b: string): number {
+  const [, numberA = '', timeA = ''] = a.slice(a.lastIndexOf('/')).split('.')
+  const [, numberB = '', timeB = ''] = b.slice(b.lastIndexOf('/')).split('.')
+  return Number(timeA) - Number(timeB) || Number(numberA) - Number(numberB)
 }
 
 /** Whether another process writes messages to the journal: one of an earlier configuration, or one with an own queue_commit. */
@@ -70,8 +78,13 @@ export function isNeeded(spool: Spool, path: string, lastDoneSeconds: number): b
   })
 }
 
-/** A segment as it stands on disk. */
-export type SegmentContent = { readonly path: string; readonly entries: readonly JournalEntry[]; readonly damaged: boolean }
+/** A segment as it stands on disk, and the page cache that its writer wrote through. */
+export type SegmentContent = {
+  readonly path: string
+  readonly entries: readonly JournalEntry[]
+  readonly damaged: boolean
+  readonly pageCache: Uint8Array
+}
 
 /** Reads a segment; one without a whole header has no entries. undefined: it is gone. */
 export function readSegment(path: string): SegmentContent | undefined {
@@ -80,10 +93,10 @@ export function readSegment(path: string): SegmentContent | undefined {
   try {
     const bytes = readAll(fd)
     const header = decodeHeader(bytes)
-    if (!header) return { path, entries: [], damaged: bytes.some((byte) => byte !== 0) }
+    if (!header) return { path, entries: [], damaged: bytes.some((byte) => byte !== 0), pageCache: UNKNOWN_PAGE_CACHE }
     let damaged = false
     const entries = [...readEntries(bytes, header.generation, () => (damaged = true))]
-    return { path, entries, damaged }
+    return { path, entries, damaged, pageCache: header.pageCache }
   } finally {
     files.close(fd)
   }

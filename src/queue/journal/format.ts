@@ -1,10 +1,11 @@
 /**
- * The format of the intake journal, version 1.
+ * The format of the intake journal, version 2.
  *
  * A segment is a preallocated file: a header of 64 bytes, then entries, each at a multiple of 64 bytes, then zeros or
  * what an earlier use of the file left. All numbers are little-endian.
  *
- *   header: "PHJRNL1\n", generation (u32), seconds of the first message (u32), CRC-32 of these 16 bytes (u32), zeros
+ *   header: "PHJRNL2\n", generation (u32), seconds of the first message (u32), page cache that its writer wrote
+ *           through (16 bytes, see system/page-cache.ts; zeros: unknown), CRC-32 of these 32 bytes (u32), zeros
  *   entry:  magic (u32), length of the body (u32), CRC-32 of length and body, seeded by the generation (u32), body
  *   body:   kind (u8), length of the queue id (u8), queue (u8), 0 (u8), creation seconds (u32), queue id; for a message
  *           then the bytes of its queue file
@@ -12,10 +13,13 @@
  * The generation changes whenever the file is used again, so that entries of an earlier use do not count. Entries
  * that are whole count wherever they stand: one that is not whole is the end of an unfinished write, or damage.
  *
+ * Version 1 had no page cache in its header (the CRC-32 stood in its place): it is read as unknown.
+ *
  * @module
  */
 import { crc32 } from 'node:zlib'
 import { isQueueId, type QueueId } from '#queue/id.ts'
+import { PAGE_CACHE_ID_BYTES, UNKNOWN_PAGE_CACHE } from '#system/page-cache.ts'
 
 /**
  * What a segment says: this message was acknowledged; that one needs the journal no more. Seconds of a message are
@@ -26,7 +30,7 @@ export type JournalEntry =
   | { readonly kind: 'done'; readonly id: QueueId; readonly seconds: number }
 
 /** `startSeconds`: no message in it was acknowledged before; `NO_MESSAGES` when it holds none. */
-export type SegmentHeader = { readonly generation: number; readonly startSeconds: number }
+export type SegmentHeader = { readonly generation: number; readonly startSeconds: number; readonly pageCache: Uint8Array }
 
 /** Start of a segment without messages: nobody has to remember for its sake what is done. */
 export const NO_MESSAGES = 0xffff_ffff
@@ -36,26 +40,35 @@ export const HEADER_BYTES = 64
 export const ALIGNMENT = 64
 const ENTRY_HEAD_BYTES = 12
 const BODY_HEAD_BYTES = 8
-const FILE_MAGIC = Buffer.from('PHJRNL1\n')
+const FILE_MAGIC = Buffer.from('PHJRNL2\n')
+const FILE_MAGIC_1 = Buffer.from('PHJRNL1\n')
+const PAGE_CACHE_AT = 16
+const HEADER_END = PAGE_CACHE_AT + PAGE_CACHE_ID_BYTES
 const ENTRY_MAGIC = 0x4a52_4e45
 const KIND_MESSAGE = 1
 const KIND_DONE = 2
 const QUEUES = ['incoming', 'hold'] as const
 
-export function encodeHeader({ generation, startSeconds }: SegmentHeader): Buffer {
+export function encodeHeader({ generation, startSeconds, pageCache }: SegmentHeader): Buffer {
   const header = Buffer.alloc(HEADER_BYTES)
   FILE_MAGIC.copy(header)
   header.writeUInt32LE(generation, 8)
   header.writeUInt32LE(startSeconds, 12)
-  header.writeUInt32LE(crc32(header.subarray(0, 16)), 16)
+  header.set(pageCache, PAGE_CACHE_AT)
+  header.writeUInt32LE(crc32(header.subarray(0, HEADER_END)), HEADER_END)
   return header
 }
 
 /** undefined: this is no segment, or its header was not finished. */
 export function decodeHeader(bytes: Buffer): SegmentHeader | undefined {
-  if (bytes.length < HEADER_BYTES || !bytes.subarray(0, FILE_MAGIC.length).equals(FILE_MAGIC)) return undefined
-  if (bytes.readUInt32LE(16) !== crc32(bytes.subarray(0, 16))) return undefined
-  return { generation: bytes.readUInt32LE(8), startSeconds: bytes.readUInt32LE(12) }
+  if (bytes.length < HEADER_BYTES) return undefined
+  const magic = bytes.subarray(0, FILE_MAGIC.length)
+  const isOld = magic.equals(FILE_MAGIC_1)
+  if (!isOld && !magic.equals(FILE_MAGIC)) return undefined
+  const end = isOld ? PAGE_CACHE_AT : HEADER_END
+  if (bytes.readUInt32LE(end) !== crc32(bytes.subarray(0, end))) return undefined
+  const pageCache = isOld ? UNKNOWN_PAGE_CACHE : Uint8Array.from(bytes.subarray(PAGE_CACHE_AT, HEADER_END))
+  return { generation: bytes.readUInt32LE(8), startSeconds: bytes.readUInt32LE(12), pageCache }
 }
 
 /** Bytes that an entry takes in its segment, with the space up to the next one. */

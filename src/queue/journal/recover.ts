@@ -2,8 +2,10 @@
  * The reading side of the intake journal: after a crash of the machine, and after the end of a writing process.
  *
  * A message that a segment holds and no entry calls done must be in some queue, whole. After a crash of the machine
- * its file may be missing or damaged: it is written back. After the end of a process alone it is there, and only has to
- * be synced before the segment goes.
+ * its file may be missing or damaged: it is written back. After the end of processes alone, when the page cache that
+ * they wrote through is still there, files are the truth: what is missing has left the queue, although its "done" was
+ * still unsaid; what is there has come, whatever was done to an earlier message of its name. It only has to be synced
+ * before the segment goes.
  *
  * @module
  */
@@ -12,6 +14,7 @@ import { asUser, type Identity } from '#system/as-user.ts'
 import { isRoot } from '#system/users.ts'
 import { errnoText } from '#system/errno.ts'
 import { files, O_CREAT, O_EXCL, O_RDONLY, O_RDWR } from '#system/files.ts'
+import { isSamePageCache } from '#system/page-cache.ts'
 import type { QueueId } from '#queue/id.ts'
 import { pathIn, queuePath, withParents, type QueueName, type Spool } from '#queue/spool.ts'
 import type { JournalEntry } from './format.ts'
@@ -67,14 +70,23 @@ async function recover(spool: Spool, owner: Identity): Promise<Recovery> {
   const damaged = all.filter((content) => content.damaged).map(({ path }) => path)
   for (const path of damaged) log.warning(`intake journal ${path} is damaged; what can be read of it counts`)
   const { open, closed } = openMessages(all)
-  asUser(owner, () => closed.forEach((entry) => removeRemnant(spool, entry)))
-  const restored = asUser(owner, () => open.filter((entry) => restore(spool, entry)).map(({ id }) => id))
+  const survived = survivedMessages(spool, all)
+  const restored = asUser(owner, () => {
+    closed.filter((entry) => !survived.has(entry)).forEach((entry) => removeRemnant(spool, entry))
+    return open.filter((entry) => restore(spool, entry, survived.has(entry))).map(({ id }) => id)
+  })
   for (const id of restored) log.info(`${id}: restored from the intake journal`, { queue_id: id })
   log.flush()
   await syncSurvivors(spool, open.map(({ id }) => id))
   const segments = deleteOrphans(all, () => true)
   await syncFolder(pathIn(spool, JOURNAL_FOLDER))
   return { restored, damaged, segments }
+}
+
+/** Messages whose files are as they were left, as the page cache that they were written through is still there. */
+function survivedMessages(spool: Spool, contents: readonly SegmentContent[]): ReadonlySet<JournalEntry> {
+  const here = files.pageCacheId(spool.path)
+  return new Set(contents.filter(({ pageCache }) => isSamePageCache(pageCache, here)).flatMap(({ entries }) => entries))
 }
 
 /** Messages that the journal would restore if they vanished now. Ask before messages are removed by hand. */
@@ -155,11 +167,17 @@ function removeRemnant(spool: Spool, { id, bytes }: MessageEntry): void {
   if (compare(path, bytes) !== 'other') files.unlink(path)
 }
 
-/** Writes a message back that is missing or not whole. True when it was. */
-function restore(spool: Spool, entry: MessageEntry): boolean {
+/**
+ * Writes a message back that is missing or not whole. True when it was.
+ *
+ * @param survived Its file is as it was left: only one that the system could not write out is damaged.
+ */
+function restore(spool: Spool, entry: MessageEntry, survived: boolean): boolean {
   const queue = locate(spool, entry.id)
+  if (survived && queue === undefined) return false
   const path = queuePath(spool, queue ?? entry.queue, entry.id)
-  if (queue !== undefined && compare(path, entry.bytes) === 'whole') return false
+  const found = queue === undefined ? undefined : compare(path, entry.bytes)
+  if (found === 'whole' || (survived && found === 'other')) return false
   withParents(spool, path, () => writeWhole(path, entry.bytes, queue === undefined))
   return true
 }

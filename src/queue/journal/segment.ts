@@ -14,9 +14,8 @@ import { encodeHeader, HEADER_BYTES, NO_MESSAGES } from './format.ts'
 
 /** Below the queue directory. */
 export const JOURNAL_FOLDER = 'journal'
-/** A segment with as much in it is full; the next commit begins another. */
-export const SEGMENT_BYTES_MAX = 32 * 1024 * 1024
-const GROW_BYTES = 1024 * 1024
+/** A segment with `full` bytes in it is full, the next commit begins another; it grows by `piece`. Tests make them small. */
+export const segmentBytes = { full: 32 * 1024 * 1024, piece: 1024 * 1024 }
 const FILE_MODE = 0o600
 const FOLDER_MODE = 0o700
 const GENERATION_LIMIT = 0xffff_ffff
@@ -26,6 +25,7 @@ let sequence = 0
 export class Segment {
   readonly path: string
   readonly fd: number
+  readonly pageCache: Uint8Array
   generation = 0
   /** Seconds since 1970: no message in it was acknowledged before. */
   startSeconds = NO_MESSAGES
@@ -33,9 +33,10 @@ export class Segment {
   position = HEADER_BYTES
   #allocated = 0
 
-  private constructor(path: string, fd: number) {
+  private constructor(path: string, fd: number, pageCache: Uint8Array) {
     this.path = path
     this.fd = fd
+    this.pageCache = pageCache
   }
 
   /**
@@ -49,7 +50,7 @@ export class Segment {
     sequence += 1
     const path = `${folder}/${process.pid}.${sequence}.${Date.now()}`
     const fd = files.open(path, O_RDWR | O_CREAT | O_EXCL, FILE_MODE)
-    const segment = new Segment(path, fd)
+    const segment = new Segment(path, fd, files.pageCacheId(spool.path))
     try {
       // Without a link left, it was taken for a dead writer's before the lock was on it.
       if (!files.flock(fd, 'exclusive', false) || files.fstat(fd).links === 0) throw new Error(`Cannot lock "${path}"`)
@@ -83,7 +84,7 @@ export class Segment {
   }
 
   hasRoomFor(bytes: number): boolean {
-    return this.position + bytes <= SEGMENT_BYTES_MAX
+    return this.position + bytes <= segmentBytes.full
   }
 
   /** Appends entries, not yet durable. */
@@ -109,8 +110,8 @@ export class Segment {
   }
 
   #grow(needed: number): void {
-    const pieces = Math.ceil((this.position + needed - this.#allocated) / GROW_BYTES)
-    const zeros = Buffer.alloc(pieces * GROW_BYTES)
+    const { piece } = segmentBytes
+    const zeros = Buffer.alloc(Math.ceil((this.position + needed - this.#allocated) / piece) * piece)
     files.write(this.fd, zeros, 0, zeros.length, this.#allocated)
     this.#allocated += zeros.length
   }

@@ -1,10 +1,12 @@
 /** The bytes of the intake journal: see src/queue/journal/format.ts. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { crc32 } from 'node:zlib'
 import {
   ALIGNMENT, decodeHeader, encodeHeader, entryBytes, HEADER_BYTES, putEntry, readEntries, type JournalEntry,
 } from '#queue/journal/format.ts'
 import { queueId } from '#queue/id.ts'
+import { UNKNOWN_PAGE_CACHE } from '#system/page-cache.ts'
 
 const GENERATION = 4_000_000_001
 
@@ -18,7 +20,7 @@ const ENTRIES: JournalEntry[] = [
 
 function segment(entries: readonly JournalEntry[], generation = GENERATION): Buffer {
   const bytes = Buffer.alloc(HEADER_BYTES + entries.reduce((sum, entry) => sum + entryBytes(entry), 0) + 10 * ALIGNMENT)
-  encodeHeader({ generation, startSeconds: 7 }).copy(bytes)
+  encodeHeader({ generation, startSeconds: 7, pageCache: UNKNOWN_PAGE_CACHE }).copy(bytes)
   let at = HEADER_BYTES
   for (const entry of entries) at = putEntry(bytes, at, entry, generation)
   return bytes
@@ -37,14 +39,26 @@ test('putEntry() and readEntries() carry every kind of entry', () => {
 })
 
 test('decodeHeader() takes a whole header and nothing else', () => {
-  const header = encodeHeader({ generation: GENERATION, startSeconds: 99 })
-  assert.deepEqual(decodeHeader(header), { generation: GENERATION, startSeconds: 99 })
-  for (let i = 0; i < 20; i += 1) {
+  const pageCache = Uint8Array.from({ length: 16 }, (_, i) => i)
+  const header = encodeHeader({ generation: GENERATION, startSeconds: 99, pageCache })
+  assert.deepEqual(decodeHeader(header), { generation: GENERATION, startSeconds: 99, pageCache })
+  for (let i = 0; i < 36; i += 1) {
     const damaged = Buffer.from(header)
     damaged[i] = (damaged[i] ?? 0) ^ 1
     assert.equal(decodeHeader(damaged), undefined, `byte ${i}`)
   }
   assert.equal(decodeHeader(header.subarray(0, 63)), undefined)
+})
+
+test('decodeHeader() reads version 1, which did not know the page cache', () => {
+  const header = Buffer.alloc(HEADER_BYTES)
+  header.write('PHJRNL1\n')
+  header.writeUInt32LE(GENERATION, 8)
+  header.writeUInt32LE(99, 12)
+  header.writeUInt32LE(crc32(header.subarray(0, 16)), 16)
+  assert.deepEqual(decodeHeader(header), { generation: GENERATION, startSeconds: 99, pageCache: UNKNOWN_PAGE_CACHE })
+  header[7] = 0x33
+  assert.equal(decodeHeader(header), undefined)
 })
 
 test('readEntries() does not take entries of an earlier use of the file', () => {

@@ -10,6 +10,7 @@ import { isNeeded, readSegment, segmentPaths } from '#queue/journal/folder.ts'
 import { queueId, queuePath, type QueueId } from '#queue/spool.ts'
 import { createQueueFile } from '#queue/write.ts'
 import { nodeFileSystem, O_CREAT, substituteFiles } from '#system/files.ts'
+import { UNKNOWN_PAGE_CACHE } from '#system/page-cache.ts'
 import { countCalls, errnoError, failAt } from '#test/support/failing-files.ts'
 import { captureLog } from '#test/support/log.ts'
 import { createSpool, type TestSpool } from '#test/support/spool.ts'
@@ -41,6 +42,19 @@ function abandon(spool: TestSpool): void {
     rmSync(path)
     writeFileSync(path, copy)
   }
+}
+
+/** Recovery after a power cut: what was in the page cache is gone. */
+async function recoverAfterCut({ spool }: TestSpool): ReturnType<typeof recoverJournal> {
+  using other = substituteFiles({ ...nodeFileSystem, pageCacheId: () => UNKNOWN_PAGE_CACHE })
+  const recovery = await recoverJournal(spool, me)
+  void other
+  return recovery
+}
+
+/** The same when only processes have died; on any file system. */
+function onePageCache(): Disposable {
+  return substituteFiles({ ...nodeFileSystem, pageCacheId: () => Uint8Array.from({ length: 16 }, () => 7) })
 }
 
 /** The clock stands at another time. */
@@ -119,7 +133,7 @@ test('recoverJournal() writes back what a crash took, and nothing that was done'
   abandon(spool)
   for (const id of [missing, done]) rmSync(queuePath(spool.spool, 'incoming', id))
   truncateSync(queuePath(spool.spool, 'incoming', torn), 2)
-  const { restored } = await recoverJournal(spool.spool, me)
+  const { restored } = await recoverAfterCut(spool)
   assert.deepEqual(restored.toSorted(), [missing, torn].toSorted())
   assert.deepEqual(spool.names('incoming'), [missing, torn, whole].toSorted())
   assert.equal(readFileSync(queuePath(spool.spool, 'incoming', torn), 'utf8'), 'torn')
@@ -136,7 +150,7 @@ test('recoverJournal() finds a message in whatever queue it is, with the marks o
   bytes[0] = 0x44
   rmSync(queuePath(spool.spool, 'incoming', id))
   spool.put('deferred', id, bytes)
-  assert.deepEqual((await recoverJournal(spool.spool, me)).restored, [])
+  assert.deepEqual((await recoverAfterCut(spool)).restored, [])
   assert.equal(readFileSync(queuePath(spool.spool, 'deferred', id))[0], 0x44)
 })
 
@@ -147,7 +161,7 @@ test('recoverJournal() writes back a file of the right size whose bytes never re
   assert.ok(id)
   abandon(spool)
   spool.put('incoming', id, Buffer.alloc(9))
-  assert.deepEqual((await recoverJournal(spool.spool, me)).restored, [id])
+  assert.deepEqual((await recoverAfterCut(spool)).restored, [id])
   assert.equal(readFileSync(queuePath(spool.spool, 'incoming', id), 'utf8'), 'some text')
   void log
 })
@@ -159,14 +173,14 @@ test('recoverJournal() does not take a file for a message that is not marked as 
   assert.ok(id)
   abandon(spool)
   chmodSync(queuePath(spool.spool, 'incoming', id), 0o600)
-  assert.deepEqual((await recoverJournal(spool.spool, me)).restored, [id])
+  assert.deepEqual((await recoverAfterCut(spool)).restored, [id])
   void log
 })
 
 test('recoverJournal() leaves the segment of a living writer alone', async () => {
   using spool = journalSpool()
   await commit(spool, ['text'])
-  await recoverJournal(spool.spool, me)
+  await recoverAfterCut(spool)
   assert.equal(segmentPaths(spool.spool).length, 1)
   await journalOf(spool.spool).close()
 })
@@ -199,7 +213,7 @@ test('recordRemoved() keeps a message that was removed by hand from coming back'
   rmSync(queuePath(spool.spool, 'incoming', deleted))
   await recordRemoved(spool.spool, journaled)
   abandon(spool)
-  assert.deepEqual((await recoverJournal(spool.spool, me)).restored, [])
+  assert.deepEqual((await recoverAfterCut(spool)).restored, [])
   assert.deepEqual(spool.names('incoming'), [kept])
 })
 
@@ -239,7 +253,7 @@ test('done() counts for a message from before the clock was set back', async () 
   }
   abandon(spool)
   rmSync(queuePath(spool.spool, 'incoming', id))
-  assert.deepEqual((await recoverJournal(spool.spool, me)).restored, [])
+  assert.deepEqual((await recoverAfterCut(spool)).restored, [])
 })
 
 test('close() syncs a message that moves just when it is looked at', async () => {
@@ -303,7 +317,7 @@ test('a "done" that could not be written is said later', async () => {
   await reporter.close()
   abandon(spool)
   rmSync(queuePath(spool.spool, 'incoming', id))
-  assert.deepEqual((await recoverJournal(spool.spool, me)).restored, [])
+  assert.deepEqual((await recoverAfterCut(spool)).restored, [])
   void log
 })
 
@@ -319,7 +333,7 @@ test('recoverJournal() removes what a crash brought back of messages that had le
   writeFileSync(queuePath(spool.spool, 'incoming', torn), Buffer.alloc(3))
   writeFileSync(queuePath(spool.spool, 'incoming', other), 'another message under this id')
   renameSync(queuePath(spool.spool, 'incoming', requeued), queuePath(spool.spool, 'maildrop', requeued))
-  assert.deepEqual((await recoverJournal(spool.spool, me)).restored, [])
+  assert.deepEqual((await recoverAfterCut(spool)).restored, [])
   assert.deepEqual(spool.names('incoming'), [other])
   assert.deepEqual(spool.names('maildrop'), [requeued])
   assert.ok(whole)
@@ -334,13 +348,33 @@ test('recordRemoved() keeps a message that waits in maildrop under its old name 
   await recordRemoved(spool.spool, [id])
   abandon(spool)
   rmSync(queuePath(spool.spool, 'maildrop', id))
-  assert.deepEqual((await recoverJournal(spool.spool, me)).restored, [])
+  assert.deepEqual((await recoverAfterCut(spool)).restored, [])
 })
 
 test('recoverJournal() leaves alone what is no segment, and says what it cannot read', async () => {
   using spool = journalSpool()
   mkdirSync(`${spool.path}/journal/lost+found`)
-  assert.equal((await recoverJournal(spool.spool, me)).segments, 0)
+  assert.equal((await recoverAfterCut(spool)).segments, 0)
   mkdirSync(`${spool.path}/journal/1.1.1`)
-  await assert.rejects(recoverJournal(spool.spool, me), /^Error: cannot recover the intake journal ".*journal": Is a directory$/)
+  await assert.rejects(recoverAfterCut(spool), /^Error: cannot recover the intake journal ".*journal": Is a directory$/)
+})
+
+test('recoverJournal() takes what is missing for delivered when only processes have died, and leaves files as they are', async () => {
+  using cache = onePageCache()
+  using spool = journalSpool()
+  const [left, reused, whole, torn] = await commit(spool, ['left', 'reused', 'whole', 'torn'])
+  assert.ok(left && reused && whole && torn)
+  const reporter = new JournalWriter(spool.spool)
+  reporter.done(whole)
+  await reporter.append({ kind: 'done', id: queueId('OTHER'), seconds: 1 })
+  abandon(spool)
+  rmSync(queuePath(spool.spool, 'incoming', left))
+  writeFileSync(queuePath(spool.spool, 'incoming', reused), 'another message under this id')
+  // The system could not write it out, and has thrown it away.
+  writeFileSync(queuePath(spool.spool, 'incoming', torn), Buffer.alloc(4))
+  assert.deepEqual((await recoverJournal(spool.spool, me)).restored, [torn])
+  assert.deepEqual(spool.names('incoming'), [reused, whole, torn].toSorted())
+  assert.equal(readFileSync(queuePath(spool.spool, 'incoming', reused), 'utf8'), 'another message under this id')
+  assert.deepEqual(segmentPaths(spool.spool), [])
+  void cache
 })

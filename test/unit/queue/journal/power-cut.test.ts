@@ -16,6 +16,7 @@ import { JournalWriter } from '#queue/journal/writer.ts'
 import { moveFile, queuePath, type QueueId, type QueueName, type Spool } from '#queue/spool.ts'
 import { createQueueFile } from '#queue/write.ts'
 import { files, nodeFileSystem, substituteFiles } from '#system/files.ts'
+import { UNKNOWN_PAGE_CACHE } from '#system/page-cache.ts'
 import { randomFrom } from '#test/fuzz/mutate.ts'
 import { captureLog } from '#test/support/log.ts'
 import { clear, Recorder, restart, type Random } from '#test/support/power-cut.ts'
@@ -131,7 +132,7 @@ class Life {
 /** Recovers what a cut left, and compares it with what was promised. */
 async function check(root: string, messages: readonly Message[], count: number): Promise<void> {
   const spool = spoolAt(root)
-  using instant = substituteFiles({ ...nodeFileSystem, fsync: async () => {}, fdatasync: async () => {} })
+  using instant = substituteFiles({ ...nodeFileSystem, pageCacheId: () => UNKNOWN_PAGE_CACHE, fsync: async () => {}, fdatasync: async () => {} })
   await recoverJournal(spool, me)
   assert.deepEqual(segmentPaths(spool), [])
   for (const { id, bytes, acknowledged, removed, recorded, outlived } of messages) {
