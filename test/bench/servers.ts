@@ -1,41 +1,47 @@
-/** The servers that the benchmark compares, each a relay to the sink on a free port, in a folder of its own. */
-import { spawnSync } from 'node:child_process'
+/**
+ * The servers that the benchmark compares: the same main.cf and master.cf (Debian's, without chroot) in a folder of its
+ * own for each, on the same disk, started by its own `postfix start`.
+ *
+ * Durability is the default of each: Postfix syncs every queue file before it acknowledges it, Posthorn its journal.
+ */
+import { spawn, spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { eventually, freePort, startSystem } from '#test/support/system.ts'
+import { getpwnam } from '#system/users.ts'
+import { eventually, freePort } from '#test/support/system.ts'
+import { installation, type Installation, type ServerKind } from './installation.ts'
+import { withManyFiles } from './native.ts'
+import { treeCpuMs, treePssKb } from './processes.ts'
 
-export type ServerKind = 'postfix' | 'postfix tuned' | 'posthorn'
-
-export type BenchServer = AsyncDisposable & {
-  readonly kind: ServerKind
-  readonly port: number
-  /** Resolves when `count` more messages have left the queue since the last call. */
-  waitForRemoved(count: number, patienceMs: number): Promise<void>
-  /** Processor time of all its processes that are alive, in milliseconds. */
-  cpuMs(): number
+/** What a case wants of its servers; `@HOME@` and `@PORT:name@` are filled in. */
+export type ServerSetup = {
+  readonly main?: Readonly<Record<string, string>>
+  /** Lines of master.cf after Debian's. */
+  readonly master?: readonly string[]
+  /** Files below etc/. */
+  readonly files?: Readonly<Record<string, string>>
+  /** Clients that are served at once: default_process_limit, for each kind. Default: that of Postfix, 100. */
+  readonly clients?: number
+  /** Seen as /etc/resolv.conf. */
+  readonly resolvConf?: string
 }
 
 const REMOVED = Buffer.from(': removed')
-const TICKS_PER_SECOND = 100
+const MASTER_CF = '/usr/share/postfix/master.cf.dist'
+const START_MS = 60_000
 
 /** Counts the lines `…: removed` as they are appended. */
 class RemovedCounter {
   readonly #path: string
   #position = 0
   #seen = 0
-  #claimed = 0
 
   constructor(path: string) {
     this.#path = path
   }
 
-  async wait(count: number, patienceMs: number): Promise<void> {
-    this.#claimed += count
-    await eventually(`${this.#claimed} removed messages`, () => (this.#read() >= this.#claimed ? true : undefined), patienceMs)
-  }
-
-  #read(): number {
+  read(): number {
     if (!fs.existsSync(this.#path)) return 0
     const fd = fs.openSync(this.#path, 'r')
     try {
@@ -51,73 +57,160 @@ class RemovedCounter {
   }
 }
 
-/** Processor time of a process and all that it started, as /proc has it. */
-function treeCpuMs(root: number): number {
-  const parents = new Map<number, number[]>()
-  const times = new Map<number, number>()
-  for (const name of fs.readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
+/** A configured server in a folder of its own, removed at the end. */
+export class BenchServer implements AsyncDisposable {
+  readonly kind: ServerKind
+  readonly home: string
+  readonly #installation: Installation
+  readonly #setup: ServerSetup
+  readonly #ports = new Map<string, number>()
+  readonly #removed: RemovedCounter
+  #claimed = 0
+
+  constructor(kind: ServerKind, setup: ServerSetup, bundles?: string) {
+    this.kind = kind
+    this.#setup = setup
+    this.#installation = installation(kind, bundles)
+    this.home = fs.mkdtempSync(join(tmpdir(), 'posthorn-bench-'))
+    fs.chmodSync(this.home, 0o755)
+    this.#removed = new RemovedCounter(join(this.home, 'maillog'))
+  }
+
+  get etc(): string {
+    return join(this.home, 'etc')
+  }
+
+  get spool(): string {
+    return join(this.home, 'spool')
+  }
+
+  port(name = 'smtp'): number {
+    return this.#ports.get(name) ?? 0
+  }
+
+  /** Process id of master; 0 before it runs. */
+  get pid(): number {
+    const file = join(this.spool, 'pid/master.pid')
+    return fs.existsSync(file) ? Number(fs.readFileSync(file, 'utf8')) || 0 : 0
+  }
+
+  cpuMs(): number {
+    return treeCpuMs(this.pid)
+  }
+
+  pssKb(): number {
+    return treePssKb(this.pid)
+  }
+
+  log(): string {
+    const file = join(this.home, 'maillog')
+    return fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : ''
+  }
+
+  /** Resolves when `count` more messages have left the queue since the last call. */
+  async waitForRemoved(count: number, patienceMs: number): Promise<void> {
+    this.#claimed += count
     try {
-      const fields = fs.readFileSync(`/proc/${name}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')
-      const parent = Number(fields[1])
-      // User, system, and both of children that have ended: fields 14 to 17 of proc(5).
-      times.set(Number(name), fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0))
-      parents.set(parent, [...(parents.get(parent) ?? []), Number(name)])
+      await eventually('the end', () => (this.#removed.read() >= this.#claimed ? true : undefined), patienceMs)
     } catch {
-      // It has ended meanwhile.
+      const tail = this.log().split('\n').filter((line) => /warning|error|fatal|panic|deferred/.test(line)).slice(-12).join('\n')
+      throw new Error(`${this.kind}: ${this.#removed.read()} of ${this.#claimed} messages have left the queue\n${tail}`)
     }
   }
-  const sum = (pid: number): number => (times.get(pid) ?? 0) + (parents.get(pid) ?? []).reduce((total, child) => total + sum(child), 0)
-  return (sum(root) / TICKS_PER_SECOND) * 1000
-}
 
-/** Starts a server that relays everything to `sinkPort`. */
-export function startServer(kind: ServerKind, sinkPort: number): Promise<BenchServer> {
-  return kind === 'posthorn' ? startPosthorn(sinkPort) : startPostfix(kind, sinkPort)
-}
+  /** The command line of one of its commands, on its configuration. */
+  command(name: string, args: readonly string[] = []): [string, ...string[]] {
+    const where = name === 'sendmail' || name === 'mailq' || name === 'newaliases' ? '-C' : '-c'
+    const [program = '', ...before] = this.#installation.command(name)
+    return [program, ...before, where, this.etc, ...args]
+  }
 
-async function startPosthorn(sinkPort: number): Promise<BenchServer> {
-  const system = await startSystem({ main: { relayhost: `[127.0.0.1]:${sinkPort}`, smtp_tls_security_level: 'none' } })
-  const counter = new RemovedCounter(join(system.home, 'maillog'))
-  return {
-    kind: 'posthorn', port: system.port('smtp'),
-    waitForRemoved: (count, patienceMs) => counter.wait(count, patienceMs),
-    cpuMs: () => treeCpuMs(system.pid),
-    [Symbol.asyncDispose]: () => system[Symbol.asyncDispose](),
+  /** Runs a command to its end; milliseconds that it took. */
+  run(name: string, args: readonly string[] = [], input = ''): { ms: number; status: number | null; stdout: string; stderr: string } {
+    const [program, ...words] = this.command(name, args)
+    const started = performance.now()
+    const { status, stdout, stderr } = spawnSync(program, words, { input, encoding: 'utf8', maxBuffer: 2 ** 30, env: this.#environment() })
+    return { ms: performance.now() - started, status, stdout, stderr }
+  }
+
+  /** Writes the configuration. */
+  async configure(): Promise<void> {
+    const { main = {}, master = [], files = {}, clients = 100 } = this.#setup
+    for (const folder of ['etc', 'spool', 'data', 'mail']) fs.mkdirSync(join(this.home, folder))
+    const owner = getpwnam('postfix') ?? { uid: 0, gid: 0 }
+    for (const folder of ['data', 'mail']) fs.chownSync(join(this.home, folder), owner.uid, owner.gid)
+    const services = [this.#masterCf(), ...master, ''].join('\n')
+    for (const [, name = ''] of services.matchAll(/@PORT:(\w+)@/g)) if (!this.#ports.has(name)) this.#ports.set(name, await freePort())
+    const values: Record<string, string> = {
+      compatibility_level: '3.6', queue_directory: '@HOME@/spool', data_directory: '@HOME@/data', myhostname: 'mail.example.org',
+      mydestination: '', inet_interfaces: '127.0.0.1', inet_protocols: 'ipv4', mynetworks: '127.0.0.0/8', maillog_file: '@HOME@/maillog',
+      maillog_file_prefixes: '@HOME@', smtpd_peername_lookup: 'no', smtp_tls_security_level: 'none', alias_maps: '', alias_database: '',
+      default_process_limit: String(clients), ...this.#installation.main, ...main,
+    }
+    const texts = { ...files, 'master.cf': services, 'main.cf': Object.entries(values).map(([name, value]) => `${name} = ${value}\n`).join('') }
+    for (const [file, text] of Object.entries(texts)) fs.writeFileSync(join(this.etc, file), this.#fill(text))
+  }
+
+  /** `postfix start`, up to the first greeting of its port. */
+  async start(): Promise<void> {
+    await this.#control('start')
+    const port = this.port()
+    await eventually(`${this.kind} at port ${port}`, () => (listens(port) ? true : undefined), START_MS)
+  }
+
+  /** `postfix stop`. */
+  async stop(): Promise<void> {
+    await this.#control('stop')
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.pid > 0 && fs.existsSync(`/proc/${this.pid}`)) await this.#control('abort')
+    fs.rmSync(this.home, { recursive: true, force: true })
+  }
+
+  #environment(): NodeJS.ProcessEnv {
+    return { ...process.env, MAIL_CONFIG: this.etc }
+  }
+
+  #control(verb: string): Promise<unknown> {
+    const [program, ...args] = withManyFiles(this.#withResolver(this.command('postfix', [verb])))
+    // What is started keeps the descriptors of a pipe open.
+    const child = spawn(program, args, { stdio: 'ignore', env: this.#environment() })
+    return new Promise((resolve) => child.on('exit', resolve))
+  }
+
+  /** In a mount namespace of its own, with another /etc/resolv.conf. */
+  #withResolver(command: readonly string[]): readonly string[] {
+    if (this.#setup.resolvConf === undefined) return command
+    const file = join(this.home, 'resolv.conf')
+    fs.writeFileSync(file, this.#setup.resolvConf)
+    return ['unshare', '-m', 'sh', '-c', 'mount --make-rprivate / && mount --bind "$0" /etc/resolv.conf && exec "$@"', file, ...command]
+  }
+
+  #masterCf(): string {
+    return fs.readFileSync(MASTER_CF, 'utf8').replace(/^smtp\s+inet\s.*$/m, '127.0.0.1:@PORT:smtp@ inet n - n - - smtpd')
+      .replaceAll(/^(\S+\s+\S+\s+\S+\s+\S+\s+)y/gm, '$1n')
+  }
+
+  #fill(text: string): string {
+    return text.replaceAll('@HOME@', this.home).replaceAll(/@PORT:(\w+)@/g, (_all, name: string) => String(this.#ports.get(name) ?? ''))
   }
 }
 
-/** Debian's Postfix with its own queue, data and log; see postfix(1) for what it wants of a folder. */
-async function startPostfix(kind: ServerKind, sinkPort: number): Promise<BenchServer> {
-  const home = fs.mkdtempSync(join(tmpdir(), 'posthorn-bench-'))
-  fs.chmodSync(home, 0o755)
-  const port = await freePort()
-  const etc = join(home, 'etc')
-  for (const folder of ['etc', 'spool', 'data']) fs.mkdirSync(join(home, folder))
-  spawnSync('chown', ['postfix', join(home, 'data')])
-  const master = fs.readFileSync('/usr/share/postfix/master.cf.dist', 'utf8')
-    .replace(/^smtp\s+inet\s.*$/m, `127.0.0.1:${port} inet n - n - - smtpd`).replaceAll(/^(\S+\s+\S+\s+\S+\s+\S+\s+)y/gm, '$1n')
-  fs.writeFileSync(join(etc, 'master.cf'), `${master}\npostlog unix-dgram n - n - 1 postlogd\n`)
-  const main: Record<string, string> = {
-    compatibility_level: '3.6', queue_directory: join(home, 'spool'), data_directory: join(home, 'data'), myhostname: 'mail.example.org',
-    mydestination: '', inet_interfaces: '127.0.0.1', inet_protocols: 'ipv4', mynetworks: '127.0.0.0/8', relayhost: `[127.0.0.1]:${sinkPort}`,
-    maillog_file: join(home, 'maillog'), maillog_file_prefixes: home, smtpd_peername_lookup: 'no', smtp_tls_security_level: 'none',
-    alias_maps: '', ...(kind === 'postfix tuned' ? { in_flow_delay: '0' } : {}),
-  }
-  fs.writeFileSync(join(etc, 'main.cf'), Object.entries(main).map(([name, value]) => `${name} = ${value}\n`).join(''))
-  const control = (verb: string): void => void spawnSync('/usr/sbin/postfix', ['-c', etc, verb], { stdio: 'ignore' })
-  control('start')
-  const pidFile = join(home, 'spool/pid/master.pid')
-  const pid = await eventually('Postfix', () => (fs.existsSync(pidFile) ? Number(fs.readFileSync(pidFile, 'utf8')) || undefined : undefined))
-  await eventually('its port', () => (spawnSync('bash', ['-c', `exec 3<>/dev/tcp/127.0.0.1/${port}`]).status === 0 ? true : undefined))
-  const counter = new RemovedCounter(join(home, 'maillog'))
-  return {
-    kind, port,
-    waitForRemoved: (count, patienceMs) => counter.wait(count, patienceMs),
-    cpuMs: () => treeCpuMs(pid),
-    [Symbol.asyncDispose]: () => {
-      control('abort')
-      fs.rmSync(home, { recursive: true, force: true })
-      return Promise.resolve()
-    },
+function listens(port: number): boolean {
+  return spawnSync('bash', ['-c', `exec 3<>/dev/tcp/127.0.0.1/${port}`], { stdio: 'ignore' }).status === 0
+}
+
+/** A server that runs. */
+export async function startServer(kind: ServerKind, setup: ServerSetup, bundles?: string): Promise<BenchServer> {
+  const server = new BenchServer(kind, setup, bundles)
+  try {
+    await server.configure()
+    await server.start()
+    return server
+  } catch (error) {
+    const tail = server.log().split('\n').slice(-10).join('\n')
+    await server[Symbol.asyncDispose]()
+    throw new Error(`Cannot start ${kind}: ${String(error)}\n${tail}`, { cause: error })
   }
 }
