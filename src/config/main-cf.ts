@@ -9,10 +9,8 @@
  *
  * @module
  */
+import { logicalLines, spaceWarning, startsWithSpace } from '#util/logical-lines.ts'
 import { ConfigError } from './error.ts'
-
-/** One logical line, with the numbers of its first and last physical line, from 1. */
-export type LogicalLine = { readonly text: string; readonly first: number; readonly last: number }
 
 /** One definition. `line` is where its logical line starts, the number that Postfix reports. */
 export type MainCfEntry = { readonly name: string; readonly value: string; readonly line: number }
@@ -24,38 +22,7 @@ export type MainCf = {
   readonly warnings: readonly string[]
 }
 
-const BLANK_OR_COMMENT_REGEXP = /^[ \t\r\v\f]*(?:#|$)/
-const SPACE_REGEXP = /^[ \t\r\v\f]/
 const ENTRY_REGEXP = /^([^\s=]*)\s*(=?)\s*([^]*?)\s*$/
-
-/** The logical lines of a configuration file, joined without their line ends. */
-export function* logicalLines(text: string): Generator<LogicalLine> {
-  let current: { text: string; first: number; last: number } | undefined
-  let number = 0
-  for (const line of text.split('\n')) {
-    number++
-    if (BLANK_OR_COMMENT_REGEXP.test(line)) continue
-    if (current !== undefined && SPACE_REGEXP.test(line)) {
-      current.text += line
-      current.last = number
-      continue
-    }
-    if (current !== undefined) yield current
-    current = { text: line, first: number, last: number }
-  }
-  if (current !== undefined) yield current
-}
-
-/** Whether a logical line starts with white space: there is nothing before it that it could continue. */
-export function startsWithSpace(line: string): boolean {
-  return SPACE_REGEXP.test(line)
-}
-
-/** The warning for such a line, which is skipped. */
-export function spaceWarning(file: string, line: string): string {
-  const start = line.length > 30 ? `${line.slice(0, 30)}...` : line
-  return `${file}: logical line must not start with whitespace: "${start}"`
-}
 
 /**
  * Takes `name = value` apart; white space around both is dropped.

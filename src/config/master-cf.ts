@@ -10,9 +10,10 @@
  *
  * @module
  */
+import { logicalLines, spaceWarning, startsWithSpace } from '#util/logical-lines.ts'
 import { splitOutsideBraces, stripBraces } from '#util/split.ts'
 import { ConfigError } from './error.ts'
-import { logicalLines, spaceWarning, splitNameValue, startsWithSpace } from './main-cf.ts'
+import { splitNameValue } from './main-cf.ts'
 
 /** How clients reach a service. */
 export type ServiceType = 'inet' | 'unix' | 'fifo' | 'pass' | 'unix-dgram'

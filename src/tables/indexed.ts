@@ -1,5 +1,5 @@
 /**
- * hash, btree, lmdb and cdb: indexed files made by postmap or postalias, ours or Postfix's.
+ * hash, btree, lmdb, cdb and sdbm: indexed files made by postmap or postalias, ours or Postfix's.
  *
  * The file is read into memory under a shared lock, so that a rebuild in place
  * is never seen half done. A key is stored with a NUL behind it or without: both
@@ -7,15 +7,15 @@
  *
  * Source: DATABASE_README; postmap(1), -n and -N.
  */
-import { closeSync, openSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, readFileSync, statSync } from 'node:fs'
 import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
-import { fcntlLock, flock } from '#system/posix.ts'
 import { decodeRaw, encodeRaw } from '#util/raw-text.ts'
 import { decodeFileContent } from './file-content.ts'
 import { openFileTable } from './file-table.ts'
 import { keyFolder } from './fold.ts'
 import { storeFormat } from './store/formats.ts'
+import { openLocked } from './store/store-file.ts'
 import { DamagedStore, type StoreFormat, type StoreReader } from './store/store.ts'
 import { ABSENT, failed, found, TableOpenError, type Lookup, type OpenRequest, type Table } from './table.ts'
 
@@ -25,25 +25,22 @@ const SOURCE_GRACE_MS = 100_000
 /** An open store and what is known about its trailing NULs. */
 type IndexedFile = { readonly store: StoreReader; nul: boolean | undefined }
 
-function lockShared(fd: number, kind: StoreFormat['lock']): void {
-  // Elsewhere there is no lock to take, and no Postfix of Linux to take turns with.
-  if (process.platform !== 'linux') return
-  if (kind === 'flock') flock(fd, 'shared', true)
-  if (kind === 'fcntl') fcntlLock(fd, 'shared', true)
-}
-
 /**
- * The bytes of an indexed file, read under its lock.
+ * The content of a table's files, read under their lock.
  *
  * @throws {TableOpenError} In Postfix's words: `open database /etc/x.db: No such file or directory`.
  */
-function readStoreFile(path: string, format: StoreFormat): Buffer {
+function readStoreFiles(name: string, { suffixes, lock }: StoreFormat): Buffer[] {
+  const last = suffixes.length - 1
+  const path = name + suffixes[0]
   let fd: number | undefined
   try {
-    fd = openSync(path, 'r')
-    lockShared(fd, format.lock)
-    return readFileSync(fd)
+    const locked = openLocked(name + (suffixes[last] ?? ''), lock, 'shared')
+    if (locked === undefined) throw new TableOpenError(`open database ${path}: No such file or directory`)
+    fd = locked
+    return suffixes.map((suffix, i) => readFileSync(i === last ? locked : name + suffix))
   } catch (error) {
+    if (error instanceof TableOpenError) throw error
     throw new TableOpenError(`open database ${path}: ${errnoText(error)}`)
   } finally {
     if (fd !== undefined) closeSync(fd)
@@ -61,11 +58,12 @@ function warnIfOlder(path: string, source: string): void {
   }
 }
 
-function load(path: string, source: string, format: StoreFormat, nul: boolean | undefined): IndexedFile {
-  const bytes = readStoreFile(path, format)
-  warnIfOlder(path, source)
+function load(name: string, format: StoreFormat, nul: boolean | undefined): IndexedFile {
+  const path = name + format.suffixes[0]
+  const files = readStoreFiles(name, format)
+  warnIfOlder(path, name)
   try {
-    return { store: format.read(bytes), nul }
+    return { store: format.read(files), nul }
   } catch (error) {
     if (error instanceof DamagedStore) throw new TableOpenError(`open database ${path}: ${error.message}`)
     throw error
@@ -121,11 +119,10 @@ function* textEntries({ store }: IndexedFile): Generator<readonly [string, strin
 export function openIndexed(type: string, { name, spec, options }: OpenRequest): Table {
   const format = storeFormat(type)
   if (format === undefined) throw new TableOpenError(`unsupported dictionary type: ${type}`)
-  const path = name + format.suffix
   const fold = keyFolder(options)
-  return openFileTable<IndexedFile>(spec, path, {
+  return openFileTable<IndexedFile>(spec, name + format.suffixes[0], {
     pattern: false,
-    load: () => load(path, name, format, options.trailingNul),
+    load: () => load(name, format, options.trailingNul),
     find(file, key) {
       try {
         const value = findBytes(file, fold(key))

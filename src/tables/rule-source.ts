@@ -9,7 +9,7 @@ import { balancedBraces } from '#util/split.ts'
 import { decodeRaw } from '#util/raw-text.ts'
 import { log } from '#system/log.ts'
 import { openFileTable, readTableFile } from './file-table.ts'
-import { logicalLines } from './logical-lines.ts'
+import { logicalLines, spaceWarning, startsWithSpace } from '#util/logical-lines.ts'
 import { TableOpenError, type Lookup, type OpenRequest, type Table } from './table.ts'
 
 /** One rule and where it stands; `line` is that of its last physical line, or its number inline. */
@@ -30,7 +30,7 @@ function inlineRules(type: string, name: string): RuleLine[] {
 function fileRules(path: string): RuleLine[] {
   const rules: RuleLine[] = []
   for (const { text, last } of logicalLines(decodeRaw(readTableFile(path)))) {
-    if (/^\s/.test(text)) log.warning(`${path}: logical line must not start with whitespace: "${text.slice(0, 30)}"`)
+    if (startsWithSpace(text)) log.warning(spaceWarning(path, text))
     else rules.push({ text, line: last })
   }
   return rules

@@ -6,6 +6,7 @@
  *
  * Source: postmap(1), table format.
  */
+import { spaceWarning } from '#util/logical-lines.ts'
 
 /** What a logical line says. `problem` is worded as postmap words it, without file and line. */
 export type SourceLine =
@@ -47,7 +48,7 @@ export type SourceProblem = 'format' | 'quote' | 'leading space'
 
 /** The warning for a line that is not an entry; `file` as the admin named it. */
 export function problemText(file: string, line: number, text: string, problem: SourceProblem): string {
-  if (problem === 'leading space') return `${file}: logical line must not start with whitespace: "${text.slice(0, 30)}"`
+  if (problem === 'leading space') return spaceWarning(file, text)
   if (problem === 'quote') return `${file}, line ${line}: unbalanced '"' in '${text}' -- ignoring this line`
   return `${file}, line ${line}: expected format: key whitespace value`
 }

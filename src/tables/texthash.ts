@@ -8,7 +8,7 @@ import { log } from '#system/log.ts'
 import { openFileTable, readTableFile } from './file-table.ts'
 import { readFileContent } from './file-content.ts'
 import { keyFolder } from './fold.ts'
-import { logicalLines } from './logical-lines.ts'
+import { logicalLines } from '#util/logical-lines.ts'
 import { parseSourceLine, problemText } from './source-line.ts'
 import { ABSENT, found, TableOpenError, type OpenRequest, type Table } from './table.ts'
 

@@ -1,6 +1,6 @@
 /** Fuzz target: text that tables are made of: sources, rules, match lists, aliases. */
 import { parseRange, formatAddress, parseAddress } from '#tables/address-range.ts'
-import { logicalLines } from '#tables/logical-lines.ts'
+import { logicalLines } from '#util/logical-lines.ts'
 import { parseRule } from '#tables/pattern/rule-syntax.ts'
 import { compileTranslated } from '#tables/pattern/pcre-translate.ts'
 import { ExpressionError } from '#tables/pattern/matcher.ts'

@@ -9,7 +9,7 @@ export function deleteKeys(names: readonly MapName[], keys: readonly string[], s
   let found = false
   for (const name of names) {
     const format = storeFormat(name.type)
-    if (format !== undefined && name.type !== 'cdb' && !existsSync(name.name + format.suffix)) continue
+    if (format !== undefined && name.type !== 'cdb' && !existsSync(name.name + format.suffixes[0])) continue
     const editor = new MapEditor(name, settings, true)
     const removed = keys.filter((key) => editor.remove(key))
     if (removed.length > 0) editor.save(undefined)

@@ -25,7 +25,7 @@ export function openForQuery({ spec, type }: MapName, settings: MapSettings): Na
   try {
     const options = { config, fold, fileContent, strict: true, ...(trailingNul === undefined ? {} : { trailingNul }) }
     // Databases whose file name is not the table's name are called by that of the file.
-    const suffix = type === 'lmdb' ? '' : (storeFormat(type)?.suffix ?? '')
+    const suffix = type === 'lmdb' ? '' : (storeFormat(type)?.suffixes[0] ?? '')
     return { table: openTable(spec, options), title: spec + suffix }
   } catch (error) {
     if (error instanceof TableOpenError) return die(program, error.message)

@@ -8,7 +8,7 @@ import { dirname } from 'node:path'
 import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
 import { decodeRaw } from '#util/raw-text.ts'
-import type { FileTraits } from './edit.ts'
+import type { FileTraits } from '#tables/store/store-file.ts'
 import { die, type MapName, type MapSettings } from './settings.ts'
 
 /** A source file that was read. */

@@ -5,7 +5,7 @@
  */
 import { externalTokens, internalTokens, isOperatorToken, scanTokens, type Token } from '#mail/address-tokens.ts'
 import { log } from '#system/log.ts'
-import { logicalLines } from '#tables/logical-lines.ts'
+import { logicalLines, spaceWarning, startsWithSpace } from '#util/logical-lines.ts'
 import { isValidUtf8Text } from '#commands/maps/utf8.ts'
 import { MapEditor } from '#commands/maps/edit.ts'
 import { readSource, warnAboutOwner } from '#commands/maps/source.ts'
@@ -33,8 +33,8 @@ function addLines(editor: MapEditor, text: string, file: string, settings: MapSe
   const utf8 = settings.config.bool('smtputf8_enable')
   for (const { text: line, last } of logicalLines(text)) {
     const where = `${file}, line ${last}`
-    if (/^\s/.test(line)) {
-      log.warning(`${file}: logical line must not start with whitespace: "${line.slice(0, 30)}"`)
+    if (startsWithSpace(line)) {
+      log.warning(spaceWarning(file, line))
     } else if (utf8 && !isValidUtf8Text(line)) {
       log.warning(`${where}: non-UTF-8 input "${line}" -- ignoring this line`)
     } else {

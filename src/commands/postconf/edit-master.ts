@@ -6,7 +6,8 @@
  */
 import { fatal } from '#commands/getopt.ts'
 import { ConfigError } from '#config/error.ts'
-import { logicalLines, splitNameValue } from '#config/main-cf.ts'
+import { splitNameValue } from '#config/main-cf.ts'
+import { logicalLines } from '#util/logical-lines.ts'
 import { readMasterCf } from '#config/master-cf.ts'
 import { checkOperand } from './edit-main.ts'
 import { editFile, toFileText, type EditedLine } from './edit-file.ts'

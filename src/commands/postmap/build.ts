@@ -4,7 +4,7 @@
  * Source: postmap(1), table format.
  */
 import { encodeFileContent } from '#tables/file-content.ts'
-import { logicalLines } from '#tables/logical-lines.ts'
+import { logicalLines } from '#util/logical-lines.ts'
 import { parseSourceLine, problemText } from '#tables/source-line.ts'
 import { TableOpenError } from '#tables/table.ts'
 import { log } from '#system/log.ts'

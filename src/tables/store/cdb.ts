@@ -7,15 +7,15 @@
  *
  * Source: D. J. Bernstein, "cdb: the constant database format" (https://cr.yp.to/cdb/cdb.txt).
  */
-import { DamagedStore, equalsAt, type StoreEntry, type StoreFormat, type StoreReader } from './store.ts'
+import { DamagedStore, equalsAt, oneFile, type StoreEntry, type StoreFormat, type StoreReader, type StoreText, type StoreWriteOptions } from './store.ts'
 
 const TABLES = 256
 const HEADER_SIZE = 8 * TABLES
 const FILE_SIZE_MAX = 0xffffffff
 
-function hashOf(key: Uint8Array): number {
+function hashOf(bytes: Uint8Array, start: number, end: number): number {
   let hash = 5381
-  for (let i = 0; i < key.length; i++) hash = (Math.imul(hash, 33) ^ (key[i] ?? 0)) >>> 0
+  for (let i = start; i < end; i++) hash = (Math.imul(hash, 33) ^ (bytes[i] ?? 0)) >>> 0
   return hash
 }
 
@@ -38,7 +38,7 @@ class CdbReader implements StoreReader {
   }
 
   find(key: Uint8Array): Uint8Array | undefined {
-    const hash = hashOf(key)
+    const hash = hashOf(key, 0, key.length)
     const table = this.#word(8 * (hash & 255))
     const slots = this.#word(8 * (hash & 255) + 4)
     for (let i = 0, slot = slots === 0 ? 0 : (hash >>> 8) % slots; i < slots; i++) {
@@ -76,49 +76,73 @@ class CdbReader implements StoreReader {
   }
 }
 
-type Slot = { readonly hash: number; readonly position: number }
+/** Hash and position of all records, and how many records each hash table has. */
+type Records = { readonly hashes: Uint32Array; readonly positions: Uint32Array; readonly counts: Uint32Array }
 
-function writeTable(out: Buffer, start: number, slots: readonly Slot[]): void {
-  // Twice the records: half of the slots stay free, so searches are short and end.
-  const count = 2 * slots.length
-  for (const { hash, position } of slots) {
+function putItem(out: Buffer, at: number, text: string): void {
+  if (text !== '') out.write(text, at, 'latin1')
+}
+
+/** Writes the records behind the header. NULs at the end are there already: the file starts as zeros. */
+function writeRecords(out: Buffer, entries: StoreText, tail: number): Records & { readonly end: number } {
+  const hashes = new Uint32Array(entries.size)
+  const positions = new Uint32Array(entries.size)
+  const counts = new Uint32Array(TABLES)
+  let at = HEADER_SIZE
+  let i = 0
+  for (const [key, value] of entries) {
+    const keyEnd = at + 8 + key.length + tail
+    out.writeUInt32LE(key.length + tail, at)
+    out.writeUInt32LE(value.length + tail, at + 4)
+    putItem(out, at + 8, key)
+    putItem(out, keyEnd, value)
+    const hash = hashOf(out, at + 8, keyEnd)
+    hashes[i] = hash
+    positions[i++] = at
+    counts[hash & 255] = (counts[hash & 255] ?? 0) + 1
+    at = keyEnd + value.length + tail
+  }
+  return { hashes, positions, counts, end: at }
+}
+
+/** Writes where each hash table is; twice as many slots as records, so that searches are short and end. */
+function writeHeader(out: Buffer, { counts, end }: { counts: Uint32Array; end: number }): void {
+  let at = end
+  counts.forEach((count, i) => {
+    out.writeUInt32LE(at, 8 * i)
+    out.writeUInt32LE(2 * count, 8 * i + 4)
+    at += 16 * count
+  })
+}
+
+function writeSlots(out: Buffer, { hashes, positions }: Records): void {
+  for (let i = 0; i < hashes.length; i++) {
+    const hash = hashes[i] ?? 0
+    const table = out.readUInt32LE(8 * (hash & 255))
+    const count = out.readUInt32LE(8 * (hash & 255) + 4)
     let slot = (hash >>> 8) % count
-    while (out.readUInt32LE(start + 8 * slot + 4) !== 0) slot = (slot + 1) % count
-    out.writeUInt32LE(hash, start + 8 * slot)
-    out.writeUInt32LE(position, start + 8 * slot + 4)
+    while (out.readUInt32LE(table + 8 * slot + 4) !== 0) slot = slot + 1 === count ? 0 : slot + 1
+    out.writeUInt32LE(hash, table + 8 * slot)
+    out.writeUInt32LE(positions[i] ?? 0, table + 8 * slot + 4)
   }
 }
 
-function write(entries: readonly StoreEntry[]): Buffer {
-  const dataSize = entries.reduce((size, [key, value]) => size + 8 + key.length + value.length, 0)
-  const size = HEADER_SIZE + dataSize + 16 * entries.length
+function write(entries: StoreText, { tail }: StoreWriteOptions): Buffer {
+  let size = HEADER_SIZE
+  for (const [key, value] of entries) size += 24 + key.length + value.length + 2 * tail
   if (size > FILE_SIZE_MAX) throw new RangeError('cdb files cannot be larger than 4 GB')
   const out = Buffer.alloc(size)
-  const tables: Slot[][] = Array.from({ length: TABLES }, () => [])
-  let at = HEADER_SIZE
-  for (const [key, value] of entries) {
-    const hash = hashOf(key)
-    tables[hash & 255]?.push({ hash, position: at })
-    out.writeUInt32LE(key.length, at)
-    out.writeUInt32LE(value.length, at + 4)
-    out.set(key, at + 8)
-    out.set(value, at + 8 + key.length)
-    at += 8 + key.length + value.length
-  }
-  tables.forEach((slots, i) => {
-    out.writeUInt32LE(at, 8 * i)
-    out.writeUInt32LE(2 * slots.length, 8 * i + 4)
-    writeTable(out, at, slots)
-    at += 16 * slots.length
-  })
+  const records = writeRecords(out, entries, tail)
+  writeHeader(out, records)
+  writeSlots(out, records)
   return out
 }
 
 /** The format of `cdb:` tables. */
 export const CDB: StoreFormat = {
-  suffix: '.cdb',
+  suffixes: ['.cdb'],
   trailingNul: false,
   lock: 'none',
-  read: (bytes) => new CdbReader(bytes),
-  write,
+  read: oneFile((bytes) => new CdbReader(bytes)),
+  write: (entries, options) => [write(entries, options)],
 }

@@ -3,6 +3,7 @@ import { BERKELEY_BTREE } from './berkeley/btree-write.ts'
 import { BERKELEY_HASH } from './berkeley/hash-write.ts'
 import { CDB } from './cdb.ts'
 import { LMDB } from './lmdb/write.ts'
+import { SDBM } from './sdbm.ts'
 import type { StoreFormat } from './store.ts'
 
 const FORMATS: ReadonlyMap<string, StoreFormat> = new Map([
@@ -10,6 +11,7 @@ const FORMATS: ReadonlyMap<string, StoreFormat> = new Map([
   ['cdb', CDB],
   ['hash', BERKELEY_HASH],
   ['lmdb', LMDB],
+  ['sdbm', SDBM],
 ])
 
 /** The format of tables of this type; `undefined` for types that are no indexed files. */

@@ -6,7 +6,7 @@
  * (1), child page (4), records below (4), and the smallest key below, which
  * counts as "smaller than all" for the first.
  */
-import { compareKeys, DamagedStore, equalsAt, type StoreEntry, type StoreReader } from '#tables/store/store.ts'
+import { compareAt, compareKeys, DamagedStore, type StoreEntry, type StoreReader } from '#tables/store/store.ts'
 import { PAGE_TYPE, Pages } from './page.ts'
 
 const VERSIONS = [8, 9] as const
@@ -107,10 +107,10 @@ class BerkeleyBtreeReader implements StoreReader {
     const item = page + this.#pages.itemOffset(page, i)
     this.#check(item + 3)
     const kind = this.#bytes.readUInt8(item + 2) & ~DELETED
-    const length = this.#bytes.readUInt16LE(item)
-    if (kind === OFF_PAGE) return compareKeys(this.#data(item, 0, kind), key)
-    if (length === key.length && equalsAt(this.#bytes, item + 3, key)) return 0
-    return compareKeys(this.#data(item + 3, length, kind), key)
+    if (kind !== ON_PAGE) return compareKeys(this.#data(item, 0, kind), key)
+    const end = item + 3 + this.#bytes.readUInt16LE(item)
+    this.#check(end)
+    return compareAt(this.#bytes, item + 3, end, key)
   }
 
   *entries(): Generator<StoreEntry> {

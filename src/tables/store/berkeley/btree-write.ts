@@ -5,146 +5,163 @@
  * other, up to the root. Keys of internal pages are cut to what tells the two
  * neighbours apart.
  */
-import { compareKeys, type StoreEntry, type StoreFormat } from '#tables/store/store.ts'
+import { oneFile, sortedKeys, type StoreFormat, type StoreText, type StoreWriteOptions } from '#tables/store/store.ts'
 import { readBerkeleyBtree } from './btree-read.ts'
-import { appendItem, link, PageWriter, type NewPage } from './page-write.ts'
-import { MAGIC, PAGE_HEADER_SIZE, PAGE_SIZE, PAGE_TYPE } from './page.ts'
+import { PageWriter } from './page-write.ts'
+import { MAGIC, PAGE_TYPE } from './page.ts'
 
 const VERSION = 9
 /** Longer items go on pages of their own, so that two pairs fit on every leaf. */
 const ITEM_SIZE_MAX = 1000
 const ON_PAGE = 1
 const OFF_PAGE = 3
+const REFERENCE_SIZE = 12
 const MINKEY = 2
 /** What pads fixed-length records; always set, though btrees have none. */
 const PAD = 0x20
 
 /** A finished page and what is needed to name it one level up. */
-type Child = { readonly page: NewPage; readonly firstKey: Uint8Array; readonly lastKey: Uint8Array }
+type Child = { readonly page: number; readonly firstKey: string; readonly lastKey: string }
 
-/** Room for items and their offsets on a page. */
-const PAGE_ROOM = PAGE_SIZE - PAGE_HEADER_SIZE
+/** A page that is being filled. */
+type OpenPage = { -readonly [K in keyof Child]: Child[K] }
 
 /** Items start at multiples of four. */
 function aligned(size: number): number {
   return (size + 3) & ~3
 }
 
-/** The 12 bytes that stand for data on overflow pages. */
-function makeReference(writer: PageWriter, data: Uint8Array): Buffer {
-  const item = Buffer.alloc(12)
-  item.writeUInt8(OFF_PAGE, 2)
-  item.writeUInt32LE(writer.addOverflow(data), 4)
-  item.writeUInt32LE(data.length, 8)
-  return item
-}
+class BtreeWriter {
+  readonly #pages: PageWriter
+  readonly #tail: number
+  readonly #root: number
 
-function leafItemSize(data: Uint8Array): number {
-  return data.length > ITEM_SIZE_MAX ? 12 : aligned(3 + data.length)
-}
-
-function makeLeafItem(writer: PageWriter, data: Uint8Array): Buffer {
-  if (data.length > ITEM_SIZE_MAX) return makeReference(writer, data)
-  const item = Buffer.alloc(leafItemSize(data))
-  item.writeUInt16LE(data.length, 0)
-  item.writeUInt8(ON_PAGE, 2)
-  item.set(data, 3)
-  return item
-}
-
-/** Deals `items` out to pages, in order. `size` counts offsets too, and may differ for the first of a page. */
-function dealOut<T>(items: readonly T[], size: (item: T, isFirst: boolean) => number): T[][] {
-  const groups: T[][] = []
-  let room = 0
-  for (const item of items) {
-    room -= size(item, false)
-    if (room < 0 || groups.length === 0) {
-      groups.push([])
-      room = PAGE_ROOM - size(item, true)
-    }
-    groups.at(-1)?.push(item)
+  constructor(pages: number, tail: number) {
+    this.#tail = tail
+    this.#pages = new PageWriter(pages, tail)
+    this.#pages.addMeta({ magic: MAGIC.btree, version: VERSION, type: PAGE_TYPE.btreeMeta })
+    this.#root = this.#pages.add(PAGE_TYPE.leafBtree, 1)
   }
-  return groups
+
+  #leafItemSize(length: number): number {
+    return length > ITEM_SIZE_MAX ? REFERENCE_SIZE : aligned(3 + length)
+  }
+
+  #addLeafItem(page: number, text: string): void {
+    const length = text.length + this.#tail
+    const at = this.#pages.addItem(page, this.#leafItemSize(length))
+    const isLong = length > ITEM_SIZE_MAX
+    this.#pages.bytes.writeUInt8(isLong ? OFF_PAGE : ON_PAGE, at + 2)
+    if (isLong) {
+      this.#pages.putOverflow(at + 4, text)
+      return
+    }
+    this.#pages.bytes.writeUInt16LE(length, at)
+    this.#pages.putText(at + 3, text)
+  }
+
+  /**
+   * The next page of a level, behind those in `done`. Berkeley DB wants the root on page 1: every level starts there,
+   * and moves away when it turns out to have a second page.
+   */
+  #nextPage(done: OpenPage[], type: number, level: number, key: string): OpenPage {
+    const [first] = done
+    if (first?.page === this.#root) first.page = this.#pages.move(this.#root)
+    const page = first === undefined ? this.#root : this.#pages.add(type, level)
+    this.#pages.setType(page, type, level)
+    const open = { page, firstKey: key, lastKey: key }
+    done.push(open)
+    return open
+  }
+
+  /** Fills leaves in the order of the keys. */
+  leaves(entries: StoreText): readonly Child[] {
+    const done: OpenPage[] = []
+    for (const key of sortedKeys(entries)) {
+      const value = entries.get(key) ?? ''
+      const size = this.#leafItemSize(key.length + this.#tail) + this.#leafItemSize(value.length + this.#tail) + 4
+      let open = done.at(-1)
+      if (open === undefined || this.#pages.freeSpace(open.page) < size) {
+        const next = this.#nextPage(done, PAGE_TYPE.leafBtree, 1, key)
+        if (open !== undefined) this.#pages.link(open.page, next.page)
+        open = next
+      }
+      open.lastKey = key
+      this.#addLeafItem(open.page, key)
+      this.#addLeafItem(open.page, value)
+    }
+    return done
+  }
+
+  /** One level of internal pages above `below`. */
+  above(below: readonly Child[], level: number): readonly Child[] {
+    const done: OpenPage[] = []
+    let before: Child | undefined
+    for (const child of below) {
+      let open = done.at(-1)
+      let name = before === undefined ? '' : separator(before.lastKey, child.firstKey, this.#tail)
+      before = child
+      if (open === undefined || this.#pages.freeSpace(open.page) < this.#internalItemSize(name) + 2) {
+        // The first key of a page stands for everything smaller: it is empty.
+        name = ''
+        open = this.#nextPage(done, PAGE_TYPE.internalBtree, level, child.firstKey)
+      }
+      open.lastKey = child.lastKey
+      this.#addInternalItem(open.page, child.page, name)
+    }
+    return done
+  }
+
+  #internalItemSize(name: string): number {
+    return aligned(12 + (name.length > ITEM_SIZE_MAX ? REFERENCE_SIZE : name.length))
+  }
+
+  #addInternalItem(page: number, child: number, name: string): void {
+    const at = this.#pages.addItem(page, this.#internalItemSize(name))
+    const isLong = name.length > ITEM_SIZE_MAX
+    const { bytes } = this.#pages
+    bytes.writeUInt16LE(isLong ? REFERENCE_SIZE : name.length, at)
+    bytes.writeUInt8(isLong ? OFF_PAGE : ON_PAGE, at + 2)
+    bytes.writeUInt32LE(this.#pages.number(child), at + 4)
+    if (!isLong) {
+      this.#pages.putText(at + 12, name)
+      return
+    }
+    bytes.writeUInt8(OFF_PAGE, at + 12 + 2)
+    this.#pages.putOverflow(at + 12 + 4, name)
+  }
+
+  /** The whole file. */
+  finish(): Buffer {
+    const { bytes } = this.#pages
+    bytes.writeUInt32LE(MINKEY, 76)
+    bytes.writeUInt32LE(PAD, 84)
+    bytes.writeUInt32LE(this.#pages.number(this.#root), 88)
+    return this.#pages.finish()
+  }
 }
 
-/** Berkeley DB wants the root on page 1: it is reserved, and taken by the level that has one page. */
-function pageFor(writer: PageWriter, root: NewPage, isRoot: boolean, type: number, level: number): NewPage {
-  if (!isRoot) return writer.add(type, level)
-  root.bytes.writeUInt8(level, 24)
-  root.bytes.writeUInt8(type, 25)
-  return root
-}
-
-function writeLeaves(writer: PageWriter, root: NewPage, entries: readonly StoreEntry[]): Child[] {
-  const groups = dealOut(entries, ([key, value]) => leafItemSize(key) + leafItemSize(value) + 4)
-  let before: NewPage | undefined
-  return groups.map((group) => {
-    const page = pageFor(writer, root, groups.length === 1, PAGE_TYPE.leafBtree, 1)
-    if (before !== undefined) link(before, page)
-    before = page
-    for (const data of group.flat()) appendItem(page, makeLeafItem(writer, data))
-    const none = new Uint8Array(0)
-    return { page, firstKey: group[0]?.[0] ?? none, lastKey: group.at(-1)?.[0] ?? none }
-  })
-}
-
-/** The shortest key above all of `left` and not above `right`. */
-function separator(left: Uint8Array, right: Uint8Array): Uint8Array {
+/** The shortest key above all up to `left` and not above `right`; NULs at the end count. */
+function separator(left: string, right: string, tail: number): string {
   let i = 0
-  while (i < left.length && left[i] === right[i]) i++
-  return right.subarray(0, i + 1)
+  while (i < left.length && left.charCodeAt(i) === right.charCodeAt(i)) i++
+  // Where the left key ends, its NUL is below all that the right key can go on with, but that may be a NUL too.
+  if (tail > 0 && i === left.length && right.charCodeAt(i) === 0) return right
+  return right.slice(0, i + 1)
 }
 
-/** A child with the key that stands for it on its parent's page. */
-type NamedChild = Child & { readonly name: Uint8Array }
-
-function internalItemSize(key: Uint8Array): number {
-  return aligned(12 + (key.length > ITEM_SIZE_MAX ? 12 : key.length))
-}
-
-function makeInternalItem(writer: PageWriter, child: Child, key: Uint8Array): Buffer {
-  const isLong = key.length > ITEM_SIZE_MAX
-  const data = isLong ? makeReference(writer, key) : key
-  const item = Buffer.alloc(internalItemSize(key))
-  item.writeUInt16LE(data.length, 0)
-  item.writeUInt8(isLong ? OFF_PAGE : ON_PAGE, 2)
-  item.writeUInt32LE(child.page.number, 4)
-  item.set(data, 12)
-  return item
-}
-
-function writeInternalLevel(writer: PageWriter, root: NewPage, below: readonly Child[], level: number): Child[] {
-  // The first key of a page stands for everything smaller: it is empty.
-  const none = new Uint8Array(0)
-  const named = below.map((child, i): NamedChild => {
-    const before = below[i - 1]
-    return { ...child, name: before === undefined ? none : separator(before.lastKey, child.firstKey) }
-  })
-  const groups = dealOut(named, ({ name }, isFirst) => internalItemSize(isFirst ? none : name) + 2)
-  return groups.map((group) => {
-    const page = pageFor(writer, root, groups.length === 1, PAGE_TYPE.internalBtree, level)
-    group.forEach((child, i) => appendItem(page, makeInternalItem(writer, child, i === 0 ? none : child.name)))
-    return { page, firstKey: group[0]?.firstKey ?? none, lastKey: group.at(-1)?.lastKey ?? none }
-  })
-}
-
-function write(entries: readonly StoreEntry[]): Buffer {
-  const writer = new PageWriter()
-  const meta = writer.addMeta({ magic: MAGIC.btree, version: VERSION, type: PAGE_TYPE.btreeMeta })
-  const root = writer.add(PAGE_TYPE.leafBtree, 1)
-  let level = writeLeaves(writer, root, entries.toSorted(([a], [b]) => compareKeys(a, b)))
-  for (let height = 2; level.length > 1; height++) level = writeInternalLevel(writer, root, level, height)
-  meta.writeUInt32LE(MINKEY, 76)
-  meta.writeUInt32LE(PAD, 84)
-  meta.writeUInt32LE(root.number, 88)
-  return writer.finish(meta)
+function write(entries: StoreText, { tail }: StoreWriteOptions): Buffer {
+  const writer = new BtreeWriter(entries.size >> 5, tail)
+  let level = writer.leaves(entries)
+  for (let height = 2; level.length > 1; height++) level = writer.above(level, height)
+  return writer.finish()
 }
 
 /** The format of `btree:` tables. */
 export const BERKELEY_BTREE: StoreFormat = {
-  suffix: '.db',
+  suffixes: ['.db'],
   trailingNul: true,
   lock: 'flock',
-  read: readBerkeleyBtree,
-  write,
+  read: oneFile(readBerkeleyBtree),
+  write: (entries, options) => [write(entries, options)],
 }

@@ -16,15 +16,23 @@ const OFF_PAGE = 3
 const OFF_PAGE_ITEM_SIZE = 12
 const SPARES_AT = 96
 const SPARES = 32
-/** The file keeps the hash of this text, to tell which hash function it was made with. */
-const CHARKEY = Buffer.from('%$sniglet^&\0')
-
 /** Fowler, Noll and Vo's hash as Berkeley DB uses it: from 0, multiply first. */
 export function hashKey(key: Uint8Array): number {
   let hash = 0
   for (let i = 0; i < key.length; i++) hash = Math.imul(hash, 16777619) ^ (key[i] ?? 0)
   return hash >>> 0
 }
+
+/** `hashKey()` of text of one character for each byte, with `tail` NULs behind. */
+export function hashText(text: string, tail: number): number {
+  let hash = 0
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash, 16777619) ^ text.charCodeAt(i)
+  for (let i = 0; i < tail; i++) hash = Math.imul(hash, 16777619)
+  return hash >>> 0
+}
+
+/** The file keeps the hash of this text, to tell which hash function it was made with. */
+export const CHARKEY_HASH = hashText('%$sniglet^&', 1)
 
 /** The number whose power of two is `n` or the next above. */
 export function ceilLog2(n: number): number {
@@ -45,7 +53,7 @@ class BerkeleyHashReader implements StoreReader {
     this.#highMask = bytes.readUInt32LE(76)
     this.#lowMask = bytes.readUInt32LE(80)
     if (this.#maxBucket >= this.#pages.count) throw new DamagedStore('Berkeley DB hash: more buckets than pages')
-    if (bytes.readUInt32LE(92) !== hashKey(CHARKEY)) {
+    if (bytes.readUInt32LE(92) !== CHARKEY_HASH) {
       throw new DamagedStore('Berkeley DB hash: made with an unknown hash function')
     }
   }

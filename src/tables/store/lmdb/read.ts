@@ -1,7 +1,7 @@
 /**
  * LMDB files: reading the main tree of the newest committed state.
  */
-import { compareKeys, DamagedStore, equalsAt, type StoreEntry, type StoreReader } from '#tables/store/store.ts'
+import { compareAt, DamagedStore, type StoreEntry, type StoreReader } from '#tables/store/store.ts'
 import { BIG_DATA, FORMAT_VERSION, HEADER_SIZE, MAGIC, META, NODE_HEADER_SIZE, NO_PAGE, PAGE_FLAG, TREE } from './page.ts'
 
 const PAGE_SIZE_MIN = 512
@@ -74,6 +74,11 @@ class LmdbReader implements StoreReader {
     return this.#bytes.subarray(start, start + this.#bytes.readUInt16LE(node + 6))
   }
 
+  #compareKey(node: number, key: Uint8Array): number {
+    const start = node + NODE_HEADER_SIZE
+    return compareAt(this.#bytes, start, start + this.#bytes.readUInt16LE(node + 6), key)
+  }
+
   #child(node: number): number {
     return this.#bytes.readUInt32LE(node) + this.#bytes.readUInt16LE(node + 4) * 0x100000000
   }
@@ -98,7 +103,7 @@ class LmdbReader implements StoreReader {
     let high = this.#count(page) - 1
     while (low < high) {
       const middle = (low + high + 1) >>> 1
-      if (compareKeys(this.#key(this.#node(page, middle)), key) <= 0) low = middle
+      if (this.#compareKey(this.#node(page, middle), key) <= 0) low = middle
       else high = middle - 1
     }
     return this.#child(this.#node(page, low))
@@ -123,9 +128,9 @@ class LmdbReader implements StoreReader {
     while (low < high) {
       const middle = (low + high) >>> 1
       const node = this.#node(page, middle)
-      const length = this.#bytes.readUInt16LE(node + 6)
-      if (length === key.length && equalsAt(this.#bytes, node + NODE_HEADER_SIZE, key)) return this.#value(node)
-      if (compareKeys(this.#key(node), key) < 0) low = middle + 1
+      const order = this.#compareKey(node, key)
+      if (order === 0) return this.#value(node)
+      if (order < 0) low = middle + 1
       else high = middle
     }
     return undefined

@@ -1,5 +1,5 @@
 /**
- * Logical lines of a table's source: comments out, continuations joined.
+ * Logical lines: comments out, continuations joined. The form of main.cf and of the sources of tables.
  *
  * A line that starts with white space continues the one before it, as it
  * stands, its white space included. Empty lines, and lines whose first
@@ -8,13 +8,13 @@
  * Source: postconf(5), main.cf; postmap(1), table format; regexp_table(5).
  */
 
-/** One logical line and the numbers, from 1, of its first and last physical line. */
+/** One logical line, without line ends, and the numbers, from 1, of its first and last physical line. */
 export type LogicalLine = { readonly text: string; readonly first: number; readonly last: number }
 
-const BLANK_OR_COMMENT = /^[ \t\r\v\f]*(?:#|$)/
-const STARTS_BLANK = /^[ \t\r\v\f]/
+const BLANK_OR_COMMENT_REGEXP = /^[ \t\r\v\f]*(?:#|$)/
+const SPACE_REGEXP = /^[ \t\r\v\f]/
 
-/** The logical lines of `source`, in order. Leading white space of the first line stays. */
+/** The logical lines of `source`, in order. White space at the start of the first stays. */
 export function* logicalLines(source: string): Generator<LogicalLine> {
   let current: { text: string; first: number; last: number } | undefined
   let number = 0
@@ -24,8 +24,8 @@ export function* logicalLines(source: string): Generator<LogicalLine> {
     const line = source.slice(start, end)
     start = end + 1
     number++
-    if (BLANK_OR_COMMENT.test(line)) continue
-    if (current !== undefined && STARTS_BLANK.test(line)) {
+    if (BLANK_OR_COMMENT_REGEXP.test(line)) continue
+    if (current !== undefined && SPACE_REGEXP.test(line)) {
       current.text += line
       current.last = number
       continue
@@ -34,4 +34,15 @@ export function* logicalLines(source: string): Generator<LogicalLine> {
     current = { text: line, first: number, last: number }
   }
   if (current !== undefined) yield current
+}
+
+/** Whether a logical line starts with white space: there is nothing before it that it could continue. */
+export function startsWithSpace(line: string): boolean {
+  return SPACE_REGEXP.test(line)
+}
+
+/** The warning for such a line, which is skipped. */
+export function spaceWarning(file: string, line: string): string {
+  const start = line.length > 30 ? `${line.slice(0, 30)}...` : line
+  return `${file}: logical line must not start with whitespace: "${start}"`
 }
