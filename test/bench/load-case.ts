@@ -1,6 +1,6 @@
 /** Cases that send a number of messages and wait until all have left the queue. */
 import type { BenchCase, Context, Figure, Figures } from './case.ts'
-import { runSource, startNativeSink, type LoadOptions, type LoadReport, type NativeSink } from './native.ts'
+import { runSource, startNativeSink, type LoadOptions, type LoadReport, type NativeSink, type SinkReport } from './native.ts'
 import { watchPss } from './processes.ts'
 import type { BenchServer, ServerSetup } from './servers.ts'
 
@@ -21,12 +21,16 @@ export type LoadCase = {
   readonly sinkDelayMs?: number
   /** What the server is; `sink` is the port that mail is relayed to. */
   readonly setup?: (sink: number, context: Context) => ServerSetup
-  /** Further figures, by name, from what the source and the sink said. */
-  readonly more?: (load: LoadReport, seconds: number) => Figures
+  /** Further figures, by name, from what the source and the sink said, and the seconds from first to last. */
+  readonly more?: (load: LoadReport, seconds: number, sink: SinkReport) => Figures
   readonly moreFigures?: readonly Figure[]
   readonly needsTls?: boolean
   /** Which of the figures is compared first. */
   readonly first?: string
+  /** Name of the port in master.cf that the load goes to. */
+  readonly port?: string
+  /** What is done between the configuration of the server and its start. */
+  readonly prepare?: (server: BenchServer, context: Context) => void
   /** Whether the mail goes to the sink; else `arrived` counts it. */
   readonly arrived?: (server: BenchServer) => number
   /** Services that the server asks, running before it starts. */
@@ -54,38 +58,44 @@ function merged(a: ServerSetup, b: ServerSetup): ServerSetup {
   }
 }
 
-async function send(server: BenchServer, { load }: LoadCase, context: Context, messages: number): Promise<LoadReport & { total: number }> {
+async function send(server: BenchServer, { load, port }: LoadCase, context: Context, messages: number): Promise<LoadReport & { total: number }> {
   const started = performance.now()
-  const report = await runSource(context.tools, { port: server.port(), ...load, messages })
+  const report = await runSource(context.tools, { port: server.port(port), ...load, messages })
   await server.waitForRemoved(messages, PATIENCE_MS)
   return { ...report, total: (performance.now() - started) / 1000 }
 }
 
-async function assertArrived(server: BenchServer, bench: LoadCase, sink: NativeSink, messages: number): Promise<void> {
-  const expected = messages * (bench.recipients ?? 1)
-  const arrived = bench.arrived ? bench.arrived(server) : (await sink.report()).recipients
-  if (arrived !== expected) throw new Error(`${server.kind}: ${arrived} of ${expected} have arrived`)
+/** `total`: messages since the start, of which `messages` are new at the sink. */
+async function arrived(server: BenchServer, bench: LoadCase, sink: NativeSink, total: number, messages: number): Promise<SinkReport> {
+  const report = await sink.report()
+  const [found, wanted] = bench.arrived ? [bench.arrived(server), total] : [report.recipients, messages * (bench.recipients ?? 1)]
+  if (found !== wanted) throw new Error(`${server.kind}: ${found} of ${wanted} have arrived`)
+  return report
 }
 
 async function measure(bench: LoadCase, context: Context): Promise<Figures> {
   await using sink = await startNativeSink(context.tools, bench.sinkDelayMs)
   await using services = await bench.services?.(context)
   const own = bench.setup?.(sink.port, context) ?? {}
-  await using server = await context.startServer(merged(merged(relay(sink.port), own), services?.setup ?? {}))
+  await using server = context.newServer(merged(merged(relay(sink.port), own), services?.setup ?? {}))
+  await server.configure()
+  bench.prepare?.(server, context)
+  await server.start()
   const { amount } = context
   const warm = Math.ceil(amount / 4)
   await send(server, bench, context, warm)
+  await arrived(server, bench, sink, warm, warm)
   const memory = bench.memory === true ? watchPss(server.pid) : undefined
   const cpuBefore = server.cpuMs()
   const report = await send(server, bench, context, amount)
   const cpuMs = server.cpuMs() - cpuBefore
   const peakKb = memory?.stop()
-  await assertArrived(server, bench, sink, warm + amount)
+  const taken = await arrived(server, bench, sink, warm + amount, amount)
   return {
     'end to end': amount / report.total, accepted: amount / report.seconds, 'CPU of all its processes': cpuMs / amount,
     'final 250, p50': report.p50, 'final 250, p99': report.p99, 'CPU of the load': report.cpuMs / amount,
     ...(peakKb === undefined ? {} : { 'memory of all processes, most': peakKb / 1024 }),
-    ...bench.more?.(report, report.total),
+    ...bench.more?.(report, report.total, taken),
   }
 }
 

@@ -1,10 +1,11 @@
 /*
  * fill: copies one deferred message, and its defer log, many times into a queue, under the names that Postfix gives.
  *
- *   fill spool=DIR message=FILE log=FILE count=N uid=N gid=N at=SECONDS
+ *   fill spool=DIR message=FILE log=FILE count=N uid=N gid=N at=SECONDS [from=N]
  *
  * Short queue ids: microseconds in five hexadecimal digits, then the inode (postconf(5) enable_long_queue_ids);
- * deferred/ and defer/ are hashed by the first character of the id. `at` is the time of the next attempt.
+ * deferred/ and defer/ are hashed by the first character of the id. `at` is the time of the next attempt;
+ * `from` begins elsewhere in the order of the ids. Prints the last id.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -15,7 +16,7 @@
 #include <unistd.h>
 
 static char *spool, *message_file, *log_file;
-static long count, uid, gid, at;
+static long count, uid, gid, at, from;
 
 static char *load(const char *path, size_t *length) {
     struct stat facts;
@@ -50,6 +51,7 @@ int main(int words, char **word) {
         else if (strcmp(word[i], "uid") == 0) uid = atol(value);
         else if (strcmp(word[i], "gid") == 0) gid = atol(value);
         else if (strcmp(word[i], "at") == 0) at = atol(value);
+        else if (strcmp(word[i], "from") == 0) from = atol(value);
         else return 2;
     }
     size_t message_length, log_length;
@@ -61,7 +63,7 @@ int main(int words, char **word) {
         folder(path);
     }
     struct timespec times[2] = { { .tv_sec = at }, { .tv_sec = at } };
-    for (long n = 0; n < count; n++) {
+    for (long n = from; n < from + count; n++) {
         long usec = n * 7919 % 1000000;
         struct stat facts;
         snprintf(temporary, sizeof temporary, "%s/deferred/%lX/fill", spool, usec >> 16);

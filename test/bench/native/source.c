@@ -28,7 +28,9 @@
 #ifdef HAVE_TLS
 #include <openssl/ssl.h>
 static SSL_CTX *context;
-static SSL_SESSION *ticket;
+/* As bytes: OpenSSL takes a session that several connections share for used up as soon as one of them gets a new ticket. */
+static unsigned char ticket[8192];
+static int ticket_length;
 #else
 typedef void SSL;
 #endif
@@ -178,7 +180,12 @@ static void handshake(struct session *s) {
     if (!s->ssl) {
         s->ssl = SSL_new(context);
         SSL_set_fd(s->ssl, s->fd);
-        if (resume && ticket) SSL_set_session(s->ssl, ticket);
+        if (resume && ticket_length) {
+            const unsigned char *bytes = ticket;
+            SSL_SESSION *session = d2i_SSL_SESSION(NULL, &bytes, ticket_length);
+            SSL_set_session(s->ssl, session);
+            SSL_SESSION_free(session);
+        }
     }
     int done = SSL_connect(s->ssl);
     if (done == 1) {
@@ -320,9 +327,10 @@ static void prepare(void) {
 #ifdef HAVE_TLS
 static int keep_ticket(SSL *ssl, SSL_SESSION *session) {
     (void) ssl;
-    if (ticket) SSL_SESSION_free(ticket);
-    ticket = session;
-    return 1;
+    unsigned char *bytes = ticket;
+    int length = i2d_SSL_SESSION(session, NULL);
+    if (length > 0 && (size_t) length <= sizeof ticket) ticket_length = i2d_SSL_SESSION(session, &bytes);
+    return 0;
 }
 #endif
 
