@@ -8,6 +8,8 @@
  */
 import { openCidr } from './cidr.ts'
 import { openPipemap, openUnionmap } from './composite.ts'
+import { openLdap } from './database/ldap.ts'
+import { openMemcache } from './database/memcache.ts'
 import { openDebug, openEnviron, openFail, openInline, openInternal, openRandmap, openStatic } from './constant.ts'
 import { openIndexed } from './indexed.ts'
 import { openNis } from './nis.ts'
@@ -32,13 +34,16 @@ const OPENERS: Readonly<Record<string, Opener>> = {
   hash: (request) => openIndexed('hash', request),
   inline: openInline,
   internal: openInternal,
+  ldap: openLdap,
   lmdb: (request) => openIndexed('lmdb', request),
+  memcache: openMemcache,
   nis: (request) => openNis(request),
   pcre: openPcre,
   pipemap: openPipemap,
   proxy: openProxy,
   randmap: openRandmap,
   regexp: openRegexp,
+  sdbm: (request) => openIndexed('sdbm', request),
   socketmap: openSocketmap,
   static: openStatic,
   tcp: openTcp,
@@ -48,7 +53,7 @@ const OPENERS: Readonly<Record<string, Opener>> = {
 }
 
 /** Types of Postfix that Posthorn knows and cannot open yet. */
-const REFUSED: ReadonlySet<string> = new Set(['dbm', 'ldap', 'memcache', 'mongodb', 'mysql', 'nisplus', 'pgsql', 'redis', 'sdbm', 'sqlite'])
+const REFUSED: ReadonlySet<string> = new Set(['dbm', 'mongodb', 'mysql', 'nisplus', 'pgsql', 'redis', 'sqlite'])
 
 /** The types that can be opened, in alphabetical order, as `postconf -m` lists them. */
 export const TABLE_TYPES: readonly string[] = Object.keys(OPENERS).toSorted()

@@ -20,6 +20,13 @@ export type Lookup =
 /** The one answer for "not in the table". */
 export const ABSENT: Lookup = { kind: 'absent' }
 
+/** What a change of an entry did. `refused`: never; `error`: not now. The reason is in the log already. */
+export type Change =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'error'; readonly reason: string }
+
 /** An opened lookup table. */
 export interface Table {
   /** As the admin wrote it: `hash:/etc/postfix/virtual`. */
@@ -32,6 +39,10 @@ export interface Table {
   refresh?(): void
   /** All entries in the order of the store; only for tables that can be walked. */
   entries?(): Iterable<readonly [key: string, value: string]>
+  /** Stores an entry, for all to see; only for tables that others can write to while they are open. Never rejects. */
+  put?(key: string, value: string): Promise<Change>
+  /** Removes an entry likewise. */
+  remove?(key: string): Promise<Change>
   /** Gives up files and sockets. The table is not used afterwards. */
   close(): void
 }
