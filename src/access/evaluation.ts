@@ -121,7 +121,10 @@ export class Evaluation {
     // The code was settled first; the class of the status follows it.
     reply = `${reply.slice(0, 4)}${withClass(reply.slice(4), reply)}`
     this.logAction(warnOnly ? 'reject_warning' : 'reject', reply)
-    if (warnOnly) return 'dunno'
+    if (warnOnly) {
+      this.effect({ kind: 'fault', errorClass })
+      return 'dunno'
+    }
     this.#decision = { reply, errorClass, hangup: false }
     return 'reject'
   }

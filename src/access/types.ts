@@ -110,6 +110,8 @@ export type Effect =
   | { readonly kind: 'bcc'; readonly address: string }
   /** A header line, `Name: value`, before our own Received header. */
   | { readonly kind: 'prepend'; readonly header: string }
+  /** Something was wrong that did not lead to a rejection (warn_if_reject): a notice of this class may be due. */
+  | { readonly kind: 'fault'; readonly errorClass: ErrorClass }
   /** A log line; the text is without `warning: `. */
   | { readonly kind: 'log'; readonly level: 'info' | 'warning'; readonly text: string }
 

@@ -9,6 +9,7 @@
  */
 import { isAscii } from '#util/ascii.ts'
 import { printable } from '#util/printable.ts'
+import { wrapLine } from './line-wrap.ts'
 
 export type ReportKind = 'failure' | 'delay' | 'success' | 'verify'
 
@@ -65,9 +66,7 @@ export type ReportFacts = {
 /** A notice around the returned message: `head`, then the content of the original, then `tail`. */
 export type Report = { readonly headers: string[]; readonly head: string[]; readonly tail: string[] }
 
-const FIRST_LINE_WIDTH = 79
-const NEXT_LINE_WIDTH = 75
-const INDENT = '    '
+const WRAP = { width: 79, indent: 4 } as const
 
 /** Composes a notice. */
 export function composeReport(facts: ReportFacts, template: ReportTemplate): Report {
@@ -184,22 +183,7 @@ function originalPartHead(facts: ReportFacts): string[] {
   ]
 }
 
-/**
- * Breaks a line at blanks; words stay whole, however long. Control characters become `?`, so that a foreign
- * server's text can't add lines of its own.
- */
+/** Breaks a line at blanks. Control characters become `?`, so that a foreign server's text can't add lines of its own. */
 export function wrapText(text: string): string[] {
-  const lines: string[] = []
-  let line = ''
-  for (const word of printable(text).split(/[ \t]+/)) {
-    const width = lines.length === 0 ? FIRST_LINE_WIDTH : NEXT_LINE_WIDTH
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line)
-      line = word
-    } else {
-      line = line === '' ? word : `${line} ${word}`
-    }
-  }
-  lines.push(line)
-  return lines.map((content, i) => (i === 0 ? content : INDENT + content))
+  return wrapLine(printable(text), WRAP)
 }

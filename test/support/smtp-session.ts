@@ -4,7 +4,7 @@ import type { CleanupFlags } from '#cleanup/cleanup.ts'
 import { configFrom } from '#config/load.ts'
 import { readRecords } from '#queue/record.ts'
 import { Machine } from '#receive/smtpd/machine.ts'
-import type { Message, MessageResult, SessionPorts } from '#receive/smtpd/ports.ts'
+import type { Message, MessageResult, SessionPorts, SessionTrouble } from '#receive/smtpd/ports.ts'
 import { namelessPeers } from '#receive/smtpd/peer.ts'
 import { Session } from '#receive/smtpd/session.ts'
 import { smtpdSettings } from '#receive/smtpd/settings.ts'
@@ -63,6 +63,8 @@ export type TestMachine = {
   readonly messages: MemoryMessage[]
   /** Queue ids that were handed on. */
   readonly accepted: string[]
+  /** What postmaster was told of. */
+  readonly troubles: SessionTrouble[]
 }
 
 /** What a test changes. */
@@ -76,6 +78,7 @@ export type TestMachineOptions = {
 export function testMachine({ values = {}, ports = {}, result }: TestMachineOptions = {}): TestMachine {
   const messages: MemoryMessage[] = []
   const accepted: string[] = []
+  const troubles: SessionTrouble[] = []
   const settings = smtpdSettings(
     configFrom({ compatibility_level: '3.11', myhostname: 'mail.example.org', ...values }), 'smtp',
   )
@@ -103,6 +106,7 @@ export function testMachine({ values = {}, ports = {}, result }: TestMachineOpti
     finishReject: (reply) => reply,
     flush: () => 'denied',
     tlsReady: () => true,
+    notifyPostmaster: (trouble) => troubles.push(trouble),
     nextInstance: () => 7,
     ...ports,
   }
@@ -110,5 +114,5 @@ export function testMachine({ values = {}, ports = {}, result }: TestMachineOpti
     { clientAddress: '192.0.2.7', clientPort: 1234, serverAddress: '192.0.2.1', serverPort: 25 },
   )
   const session = new Session(settings, all, { ...peers, accessState: { reset: () => undefined } })
-  return { machine: new Machine(session), messages, accepted }
+  return { machine: new Machine(session), messages, accepted, troubles }
 }

@@ -5,6 +5,7 @@ import type { Config } from '#config/config.ts'
 import { SmtpServer } from '#receive/smtpd/server.ts'
 import { SmtpdService } from '#receive/smtpd/service.ts'
 import { AnvilClient } from '#service/anvil.ts'
+import { ErrorNotices } from '#service/error-notice.ts'
 import { fakeResolver, type Zone } from '#test/support/dns.ts'
 import { tcpPort } from '#test/support/ports.ts'
 import { testSpool, type TestSpool } from '#test/support/cleanup.ts'
@@ -25,6 +26,7 @@ export const DIALOG_VALUES: Readonly<Record<string, string>> = {
   relay_domains: '',
   transport_maps: 'static:discard:',
   smtpd_banner: '$myhostname ESMTP',
+  header_checks: 'regexp:{{/^X-Refused: *(.*)/ REJECT $$1}}',
   smtpd_error_sleep_time: '0',
   smtpd_client_connection_count_limit: '0',
 }
@@ -41,6 +43,8 @@ export type TestSmtpd = AsyncDisposable & {
   readonly spool: TestSpool
   /** Queue ids that qmgr would have heard of. */
   readonly accepted: readonly string[]
+  /** Errors that postmaster was told of, a sum of FAULT for each notice. */
+  readonly reported: readonly number[]
   /** Settles when no session is at work. */
   idle(): Promise<void>
 }
@@ -59,8 +63,16 @@ export async function startSmtpd(options: TestSmtpdOptions = {}): Promise<TestSm
   const config: Config = spool.config
   const accepted: string[] = []
   const anvil = new AnvilClient(options.anvilPath)
+  const cleanup = openCleanup(config)
+  const notices = new ErrorNotices(config, cleanup)
+  const reported: number[] = []
+  const send = notices.send.bind(notices)
+  notices.send = (notice) => {
+    reported.push(notice.faults)
+    send(notice)
+  }
   const service = new SmtpdService(config, {
-    serviceName: options.serviceName ?? 'smtp', cleanup: openCleanup(config), anvil, queueDirectory: spool.path,
+    serviceName: options.serviceName ?? 'smtp', cleanup, notices, anvil, queueDirectory: spool.path,
     resolver: fakeResolver(options.zone ?? LOOPBACK_ZONE), accepted: (id) => accepted.push(id),
   })
   const server = new SmtpServer(service)
@@ -74,9 +86,10 @@ export async function startSmtpd(options: TestSmtpdOptions = {}): Promise<TestSm
   const port = tcpPort(listener)
   const idle = async (): Promise<void> => {
     while (sessions.size > 0) await Promise.all(sessions)
+    await notices.idle()
   }
   return {
-    port, spool, accepted, idle,
+    port, spool, accepted, reported, idle,
     async [Symbol.asyncDispose]() {
       await new Promise((resolve) => listener.close(resolve))
       await idle()

@@ -5,14 +5,14 @@
  */
 import type { AccessResult, Effect } from '#access/types.ts'
 import { unreachable } from '#util/unreachable.ts'
-import { refuse, type Outcome, type Session } from './session.ts'
+import { refuseFor, type Outcome, type Session } from './session.ts'
 
 /** Applies the effects; returns what to answer when the decision is against the client. */
 export function applyResult(session: Session, result: AccessResult): Outcome | undefined {
   for (const effect of result.effects) applyEffect(session, effect)
   if (result.kind === 'ok') return undefined
-  if (result.hangup === true) return refuse('', 'close')
-  return refuse(result.reply, endsSession(result.reply) ? 'close' : undefined)
+  if (result.hangup === true) return refuseFor(undefined, '', 'close')
+  return refuseFor(result.errorClass, result.reply, endsSession(result.reply) ? 'close' : undefined)
 }
 
 /** RFC 5321 §3.8, RFC 7504 §3: after these replies the server closes the connection. */
@@ -40,6 +40,9 @@ function applyEffect(session: Session, effect: Effect): void {
       return
     case 'prepend':
       transaction.prepended.push(effect.header)
+      return
+    case 'fault':
+      session.blame(effect.errorClass)
       return
     case 'log':
       if (effect.level === 'warning') session.ports.log.warning(effect.text)

@@ -88,6 +88,7 @@ export class Dialogue {
 
   /** Ends the dialogue with a last reply. */
   end(reply = ''): void {
+    if (reply !== '') this.machine.session.transcript?.out(reply.trimEnd())
     this.#text += reply
     this.#close()
   }

@@ -20,6 +20,7 @@ export function endSession(session: Session, contentBytes: number | undefined): 
   }
   const notes = session.bareNewlineNoted ? ' notes=bare_lf' : ''
   log.info(`disconnect from ${session.clientLabel} ${session.counters.summary()}${notes}`)
+  session.endTranscript(0)
   session.resetHelo()
   session.resetSasl()
 }

@@ -12,19 +12,24 @@ import { RECORD } from '#queue/record.ts'
 import { errnoText } from '#system/errno.ts'
 import { applyResult } from './decisions.ts'
 import type { Message, MessageResult } from './ports.ts'
-import { accept, refuse, type Outcome, type Session } from './session.ts'
+import { accept, refuse, refuseFor, type Outcome, type Session } from './session.ts'
 import { wait, type Work } from './work.ts'
+
+const WRITE_ERROR = refuseFor('resource', '451 4.3.0 Error: queue file write error')
+const TOO_BIG = refuseFor('bounce', '552 5.3.4 Error: message file too big')
 
 /** After the final dot, or the last chunk. The transaction is over in any case. */
 export function* finishMessage(session: Session): Work<Outcome> {
   session.where = 'END-OF-MESSAGE'
   const { message } = session
   const outcome = message === undefined
-    ? refuse('451 4.3.0 Error: queue file write error')
+    ? WRITE_ERROR
     : yield* conclude(session, message)
   if (outcome.ok) {
     session.errorCount = 0
     session.junkCommands = 0
+    // Whatever the client did wrong before, it has got its message through.
+    session.faults = 0
   }
   session.message = undefined
   session.resetTransaction()
@@ -42,7 +47,7 @@ function* conclude(session: Session, message: Message): Work<Outcome> {
   if (decoder?.tooBig === true) {
     session.ports.log.warning(`${message.id}: queue file size limit exceeded`)
     message.cancel()
-    return refuse('552 5.3.4 Error: message file too big')
+    return TOO_BIG
   }
   if (!session.standAlone) {
     const facts = session.facts('END-OF-MESSAGE')
@@ -92,7 +97,7 @@ function* queueUp(session: Session, message: Message): Work<Outcome> {
     result = yield* wait(message.finish())
   } catch (error) {
     ports.log.warning(`${message.id}: queue file write error: ${errnoText(error)}`)
-    return refuse('451 4.3.0 Error: queue file write error')
+    return WRITE_ERROR
   }
   if (result.status !== 0) return failure(result)
   ports.accepted(message.id)
@@ -102,16 +107,18 @@ function* queueUp(session: Session, message: Message): Work<Outcome> {
 /** Replies by what cleanup says, the most important first. */
 function failure({ status, reason }: MessageResult): Outcome {
   // A filter gave a whole reply.
-  if (/^[245]\d\d[ -]/.test(reason)) return refuse(reason, /^[45]21/.test(reason) ? 'close' : undefined)
-  if ((status & STATUS.defer) !== 0) return refuse(`451 ${withStatus('4.7.1', reason, 'Error: service unavailable')}`)
-  if ((status & STATUS.bad) !== 0) return refuse(`451 4.3.0 Error: internal error ${status}`)
-  if ((status & STATUS.size) !== 0) return refuse('552 5.3.4 Error: message file too big')
-  if ((status & STATUS.hops) !== 0) return refuse('554 5.4.0 Error: too many hops')
-  if ((status & STATUS.content) !== 0) {
-    return refuse(`550 ${withStatus('5.7.1', reason, 'Error: message content rejected')}`)
+  if (/^[245]\d\d[ -]/.test(reason)) return refuseFor('policy', reason, /^[45]21/.test(reason) ? 'close' : undefined)
+  if ((status & STATUS.defer) !== 0) {
+    return refuseFor('policy', `451 ${withStatus('4.7.1', reason, 'Error: service unavailable')}`)
   }
-  if ((status & (STATUS.write | STATUS.proxy)) !== 0) return refuse('451 4.3.0 Error: queue file write error')
-  return refuse(`451 4.3.0 Error: internal error ${status}`)
+  if ((status & STATUS.bad) !== 0) return refuseFor('software', `451 4.3.0 Error: internal error ${status}`)
+  if ((status & STATUS.size) !== 0) return TOO_BIG
+  if ((status & STATUS.hops) !== 0) return refuseFor('bounce', '554 5.4.0 Error: too many hops')
+  if ((status & STATUS.content) !== 0) {
+    return refuseFor('policy', `550 ${withStatus('5.7.1', reason, 'Error: message content rejected')}`)
+  }
+  if ((status & (STATUS.write | STATUS.proxy)) !== 0) return WRITE_ERROR
+  return refuseFor('software', `451 4.3.0 Error: internal error ${status}`)
 }
 
 function withStatus(status: string, reason: string, fallback: string): string {

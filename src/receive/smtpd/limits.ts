@@ -41,6 +41,7 @@ export class ClientLimits {
     const { concurrency, connections } = this.#settings.rates
     const tooMany = concurrency > 0 && count > concurrency
     if (!tooMany && (connections === 0 || rate <= connections)) return undefined
+    if (tooMany) session.blame('policy')
     const what = tooMany ? `concurrency limit exceeded: ${count}` : `rate limit exceeded: ${rate}`
     const label = labelOf(client, settings.clientPortLogging)
     session.ports.log.warning(`Connection ${what} from ${label} for service ${settings.serviceName}`)

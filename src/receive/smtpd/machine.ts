@@ -8,6 +8,7 @@
  * @module
  */
 import { isHeaderLine } from '#mail/header.ts'
+import { HIDDEN, withoutSecret } from '#mail/transcript.ts'
 import type { MaybePromise } from '#util/maybe.ts'
 import { printable } from '#util/printable.ts'
 import { decodeRaw } from '#util/raw-text.ts'
@@ -18,7 +19,7 @@ import { findCommand, UNKNOWN_COUNTER, type Command } from './commands/table.ts'
 import { applyResult, endsSession } from './decisions.ts'
 import { bareNewlineReply } from './finish.ts'
 import { milterEvent } from './milters.ts'
-import { accept, refuse, type Next, type Outcome, type Session } from './session.ts'
+import { accept, refuse, refuseFor, type Next, type Outcome, type Session } from './session.ts'
 import { prepareSession } from './start.ts'
 import { escapeInput } from './text.ts'
 import { commandTokens } from './tokens.ts'
@@ -89,8 +90,9 @@ export class Machine {
 
   /** The client did not send in time. */
   timedOut(): string {
-    this.session.endReason = 'timeout'
-    return `421 4.4.2 ${this.session.settings.myhostname} Error: timeout exceeded\r\n`
+    const { session } = this
+    session.endReason = 'timeout'
+    return `421 4.4.2 ${session.settings.myhostname} Error: timeout exceeded\r\n`
   }
 
   *#greeting(ahead: Uint8Array): Work<Directive> {
@@ -100,7 +102,7 @@ export class Machine {
     if (ahead.length > 0 && !session.standAlone) {
       this.#noteImproper(ahead)
       if (settings.forbidUnauthorizedPipelining) {
-        return yield* this.#directive(refuse('554 5.5.0 Error: SMTP protocol synchronization', 'close'), 0)
+        return yield* this.#directive(OUT_OF_TURN, 0)
       }
     }
     const filtered = this.#filteredGreeting()
@@ -109,6 +111,7 @@ export class Machine {
     const result = yield* wait(ports.access.check('client', session.facts('CONNECT'), session.accessState))
     const refusal = applyResult(session, result)
     session.accessDenied = refusal?.reply
+    if (refusal !== undefined) session.blame('policy')
     return yield* this.#directive(refusal ?? accept(`220 ${settings.banner}`), 0)
   }
 
@@ -118,14 +121,18 @@ export class Machine {
     const { myhostname } = session.settings
     const reply = milterEvent(session, 'CONNECT')
     if (reply?.startsWith('421') === true) {
-      return accept(`421 ${myhostname} Service unavailable - try again later`, 'close')
+      return { ...accept(`421 ${myhostname} Service unavailable - try again later`, 'close'), fault: 'policy' }
     }
-    return reply?.startsWith('5') === true ? accept(`554 ${myhostname} ESMTP not accepting connections`) : undefined
+    if (reply?.startsWith('5') !== true) return undefined
+    return { ...accept(`554 ${myhostname} ESMTP not accepting connections`), fault: 'policy' }
   }
 
   *#command(line: InputLine): Work<Directive> {
     const delay = this.#delay()
     const text = decodeRaw(line.bytes)
+    const { parting, transcript } = this.session
+    transcript?.in(withoutSecret(text))
+    if (parting !== undefined) return yield* this.#directive(parting, delay)
     const outcome = this.#unusable(line, text) ?? (yield* this.#dispatch(text, line.ahead))
     return yield* this.#directive(outcome, delay)
   }
@@ -180,10 +187,10 @@ export class Machine {
     if (session.accessDenied !== undefined && command?.name !== 'QUIT') return this.#denied(session.accessDenied)
     if (command === undefined) return this.#unknown()
     if (settings.tlsLevel === 'encrypt' && session.tls === undefined && !command.beforeTls && !session.standAlone) {
-      return refuse('530 5.7.0 Must issue a STARTTLS command first')
+      return refuseFor(undefined, '530 5.7.0 Must issue a STARTTLS command first')
     }
     session.where = command.name
-    if (!this.#inTurn(command, ahead)) return refuse('554 5.5.0 Error: SMTP protocol synchronization', 'close')
+    if (!this.#inTurn(command, ahead)) return OUT_OF_TURN
     const work = command.handler(session, words, text)
     const outcome = 'reply' in work ? work : yield* work
     if (outcome.ok && !LATER_SUCCESS.has(outcome.next)) counters.succeeded(command.counter)
@@ -198,12 +205,12 @@ export class Machine {
   #noCommand(text: string): Outcome {
     const shown = escapeInput(Buffer.from(text).subarray(0, LOGGED_COMMAND_CHARACTERS_MAX))
     this.session.ports.log.warning(`non-SMTP command from ${this.session.clientLabel}: ${shown}`)
-    return refuse('221 2.7.0 Error: I can break rules, too. Goodbye.', 'close')
+    return refuseFor(undefined, '221 2.7.0 Error: I can break rules, too. Goodbye.', 'close')
   }
 
   #denied(reply: string): Outcome {
-    if (endsSession(reply)) return refuse(reply, 'close')
-    return refuse(`503 5.7.0 Error: access denied for ${this.session.clientLabel}`)
+    if (endsSession(reply)) return refuseFor(undefined, reply, 'close')
+    return refuseFor(undefined, `503 5.7.0 Error: access denied for ${this.session.clientLabel}`)
   }
 
   /** RFC 2920 §3.1: pipelining is for ESMTP, and some commands wait for their reply. `false`: the session ends. */
@@ -233,6 +240,7 @@ export class Machine {
     const { session } = this
     const delay = this.#delay()
     const text = decodeRaw(line.bytes)
+    session.transcript?.in(HIDDEN)
     if (line.tooLong) this.#noteLong(text, session.settings.saslResponseMax)
     const work = line.tooLong ? saslTooLong(session) : saslResponse(session, text)
     const outcome = 'reply' in work ? work : yield* work
@@ -269,16 +277,22 @@ export class Machine {
 
   *#directive(outcome: Outcome, delaySeconds: number): Work<Directive> {
     const { session } = this
-    const { settings } = session
+    const { settings, transcript } = session
+    if (outcome.fault !== undefined) session.blame(outcome.fault)
     if (!outcome.ok && outcome.next !== 'restart') session.errorCount++
     if (outcome.next === 'restart') return yield* this.#greeting(NOTHING)
     const reply = outcome.reply === '' ? '' : yield* session.finishReply(outcome.reply)
     let next = outcome.next ?? 'command'
     if (endsSession(reply)) next = 'close'
     let text = reply === '' ? '' : `${reply}\r\n`
+    if (reply !== '') transcript?.out(reply)
+    if (next === 'command') session.endTranscript(settings.historyLines)
     if (next === 'command' && session.errorCount >= settings.hardErrors) {
       session.endReason = 'too many errors'
-      text += `421 4.7.0 ${settings.myhostname} Error: too many errors\r\n`
+      session.blame('protocol')
+      const last = `421 4.7.0 ${settings.myhostname} Error: too many errors`
+      transcript?.out(last)
+      text += `${last}\r\n`
       next = 'close'
     }
     return { delaySeconds, reply: text, next }
@@ -286,3 +300,5 @@ export class Machine {
 }
 
 const NOTHING = new Uint8Array(0)
+/** RFC 2920 §3.1; many clients do this, and none of them is a problem of postmaster's. */
+const OUT_OF_TURN = refuseFor(undefined, '554 5.5.0 Error: SMTP protocol synchronization', 'close')

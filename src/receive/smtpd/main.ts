@@ -8,7 +8,8 @@
  *                of the caller, and mail goes to postdrop.
  * Privileges:    starts as root to read keys and tables; becomes mail_owner, and changes its root where master.cf says
  *                so, before the first byte of a client is read.
- * Diagnostics:   connect, client=, rejects, disconnect with counters; warnings for clients that break the protocol.
+ * Diagnostics:   connect, client=, rejects, disconnect with counters; warnings for clients that break the protocol;
+ *                mail to postmaster about them, as notify_classes says.
  * Standards:     RFC 5321 (SMTP), 1870 (SIZE), 1985 (ETRN), 2034 and 3463 (status codes), 2920 (PIPELINING), 3030
  *                (CHUNKING), 3207 (STARTTLS), 3461 (DSN), 4954 (AUTH), 6152 (8BITMIME), 6531 (SMTPUTF8), 8689 (REQUIRETLS).
  */
@@ -17,6 +18,7 @@ import { cleanupConfig } from '#cleanup/service-config.ts'
 import { openResolver } from '#network/dns.ts'
 import { openSpool } from '#queue/spool.ts'
 import { AnvilClient } from '#service/anvil.ts'
+import { ErrorNotices } from '#service/error-notice.ts'
 import { runWorker, type WorkerSetup } from '#service/worker.ts'
 import { SmtpServer } from './server.ts'
 import { SmtpdService, type ServiceTools } from './service.ts'
@@ -27,9 +29,12 @@ import { warnAboutSettings } from './warnings.ts'
 export const setup: WorkerSetup = (worker) => {
   const { config, common, service, args } = worker
   if (args.length > 0) throw new Error(`unexpected command-line argument: ${args[0]}`)
+  const cleanup = openCleanup(
+    cleanupConfig(common, config.str('cleanup_service_name')), { spool: openSpool(config, '.') },
+  )
+  const notices = new ErrorNotices(config, cleanup)
   const tools: ServiceTools = {
-    serviceName: service.name,
-    cleanup: openCleanup(cleanupConfig(common, config.str('cleanup_service_name')), { spool: openSpool(config, '.') }),
+    serviceName: service.name, cleanup, notices,
     anvil: new AnvilClient(),
     resolver: openResolver({ servers: config.list('posthorn_dns_servers') }),
   }
@@ -40,6 +45,7 @@ export const setup: WorkerSetup = (worker) => {
   return {
     halfOpen: true,
     connection: (socket) => (worker.stress ? servers.tense : servers.calm).serve(socket),
+    drain: () => notices.idle(),
   }
 }
 

@@ -9,7 +9,7 @@ import { UNKNOWN_NAME } from '#network/dns/client-name.ts'
 import { RECORD } from '#queue/record.ts'
 import { errnoCode, errnoText } from '#system/errno.ts'
 import type { Message } from './ports.ts'
-import { refuse, type Outcome, type Session } from './session.ts'
+import { refuseFor, type Outcome, type Session } from './session.ts'
 import { wait, type Work } from './work.ts'
 
 /** Opens the message, unless it is open; returns what to reply when that fails. */
@@ -38,16 +38,16 @@ export function* openMessage(session: Session): Work<Outcome | undefined> {
 function cannotOpen(session: Session, error: unknown): Outcome {
   session.ports.log.warning(`mail_queue_enter: create file: ${errnoText(error)}`)
   if (errnoCode(error) === 'ENOSPC' || errnoCode(error) === 'EDQUOT') {
-    return refuse('452 4.3.1 Insufficient system storage')
+    return refuseFor('resource', '452 4.3.1 Insufficient system storage')
   }
-  return refuse('451 4.3.0 Error: queue file write error')
+  return refuseFor('resource', '451 4.3.0 Error: queue file write error')
 }
 
 /** A proxy that does not answer: what a real one that is down causes. */
 function noProxy(session: Session): Outcome {
   const { settings, ports } = session
   ports.log.warning(`connect to proxy filter ${settings.proxyFilter}: smtpd_proxy_filter is not supported`)
-  return refuse('451 4.3.0 Error: queue file write error')
+  return refuseFor('software', '451 4.3.0 Error: queue file write error')
 }
 
 function attribute(message: Message, name: string, value: string | undefined): void {

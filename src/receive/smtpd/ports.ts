@@ -71,6 +71,18 @@ export type SessionAccess = {
 /** What ETRN leads to. */
 export type FlushResult = 'started' | 'denied' | 'failed' | 'malformed'
 
+/** A session that postmaster is told of. */
+export type SessionTrouble = {
+  /** `name[address]` */
+  readonly client: string
+  /** What went wrong, a sum of FAULT. */
+  readonly faults: number
+  /** What was said, ready to be shown. */
+  readonly lines: readonly string[]
+  /** Why the session ended early. */
+  readonly endReason: string | undefined
+}
+
 /** All that a session can ask for. No promise of these rejects, unless it says so. */
 export type SessionPorts = {
   readonly log: Logger
@@ -97,6 +109,8 @@ export type SessionPorts = {
   flush(domain: string): MaybePromise<FlushResult>
   /** Whether a TLS handshake is possible: there is a certificate. */
   tlsReady(): boolean
+  /** Tells postmaster of trouble; nothing waits for it. */
+  notifyPostmaster(trouble: SessionTrouble): void
   /** Serial number of the next mail transaction of this process. */
   nextInstance(): number
 }

@@ -4,7 +4,7 @@
  * Source: postconf(5) smtpd_client_*_rate_limit, anvil_rate_time_unit.
  */
 import type { RateEvent } from './ports.ts'
-import { refuse, type Outcome, type Session } from './session.ts'
+import { refuseFor, type Outcome, type Session } from './session.ts'
 import { wait, type Work } from './work.ts'
 
 /** Whether this event is beyond `limit`; it is counted in any case. The log says so. */
@@ -22,19 +22,19 @@ export function* messageRate(session: Session): Work<Outcome | undefined> {
   if (!(yield* exceeds(session, 'message', session.settings.rates.messages, 'Message delivery request'))) {
     return undefined
   }
-  return refuse(`450 4.7.1 Error: too much mail from ${session.origin.address}`)
+  return refuseFor('policy', `450 4.7.1 Error: too much mail from ${session.origin.address}`)
 }
 
 /** RCPT and VRFY. */
 export function* recipientRate(session: Session): Work<Outcome | undefined> {
   if (!(yield* exceeds(session, 'recipient', session.settings.rates.recipients, 'Recipient address'))) return undefined
-  return refuse(`450 4.7.1 Error: too many recipients from ${session.origin.address}`)
+  return refuseFor('policy', `450 4.7.1 Error: too many recipients from ${session.origin.address}`)
 }
 
 /** AUTH. */
 export function* authRate(session: Session): Work<Outcome | undefined> {
   if (!(yield* exceeds(session, 'auth', session.settings.rates.auths, 'AUTH command'))) return undefined
-  return refuse(`450 4.7.1 Error: too many AUTH commands from ${session.origin.address}`)
+  return refuseFor('policy', `450 4.7.1 Error: too many AUTH commands from ${session.origin.address}`)
 }
 
 /** STARTTLS: refused when the client has had too many handshakes already; this one is not counted yet. */
@@ -52,5 +52,5 @@ export function* tlsRefused(session: Session, request: string): Work<boolean> {
 export function* tlsRate(session: Session): Work<Outcome | undefined> {
   if (!(yield* exceeds(session, 'tls', session.settings.rates.tlsSessions, 'New TLS session'))) return undefined
   const { settings: { myhostname } } = session
-  return refuse(`421 4.7.0 ${myhostname} Error: too many new TLS sessions from ${session.originLabel}`, 'close')
+  return refuseFor('policy', `421 4.7.0 ${myhostname} Error: too many new TLS sessions from ${session.originLabel}`, 'close')
 }

@@ -16,6 +16,7 @@ import { openSaslServer } from '#network/sasl.ts'
 import { openServerTls, type ServerTls } from '#network/tls.ts'
 import { openRouter } from '#rewrite/resolve.ts'
 import type { AnvilClient } from '#service/anvil.ts'
+import type { ErrorNotices } from '#service/error-notice.ts'
 import { FlushClient, FLUSH_STATUS } from '#service/flush-client.ts'
 import { notifyQueueManager } from '#service/intake.ts'
 import { log } from '#system/log.ts'
@@ -24,6 +25,7 @@ import { asciiLower } from '#util/ascii.ts'
 import { whenReady, type MaybePromise } from '#util/maybe.ts'
 import { ClientLimits } from './limits.ts'
 import { openLists, type Lists } from './lists.ts'
+import { noticeOf } from './notice.ts'
 import type { FlushResult, SessionPorts } from './ports.ts'
 import { openRejectText } from './reject-text.ts'
 import { withMechanismFilter } from './sasl-filter.ts'
@@ -35,6 +37,8 @@ export type ServiceTools = {
   /** As master.cf has it. */
   readonly serviceName: string
   readonly cleanup: Cleanup
+  /** Mail to postmaster about sessions that go wrong. */
+  readonly notices: ErrorNotices
   readonly anvil: AnvilClient
   readonly resolver: Resolver
   readonly verify?: NonNullable<AccessTools['verify']>
@@ -98,6 +102,7 @@ export class SmtpdService {
     const commands = openMaps('smtpd_command_filter', config.str('smtpd_command_filter'), { config, fold: false })
     const flush = new FlushClient(config)
     const directory = tools.queueDirectory ?? '.'
+    const { notices } = tools
     return {
       log,
       access: this.access,
@@ -114,6 +119,7 @@ export class SmtpdService {
       finishReject: openRejectText(config),
       flush: (domain) => startFlush(flush, domain),
       tlsReady: () => this.tls !== undefined,
+      notifyPostmaster: (trouble) => notices.send(noticeOf(trouble)),
       nextInstance: () => lastInstance++,
     }
   }

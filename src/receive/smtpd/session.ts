@@ -10,7 +10,9 @@
 import type { AccessState, SessionFacts, TlsFacts, Where } from '#access/types.ts'
 import { externalAddress } from '#mail/address.ts'
 import { softenReply } from '#mail/reply.ts'
+import { Transcript } from '#mail/transcript.ts'
 import type { SaslExchange } from '#network/sasl/server.ts'
+import { FAULT, type Fault } from '#service/error-notice.ts'
 import type { CommandToken } from './tokens.ts'
 import { CommandCounters } from './counters.ts'
 import type { DataDecoder } from './data.ts'
@@ -25,9 +27,14 @@ export type Next = 'command' | 'data' | 'chunk' | 'sasl' | 'tls' | 'restart' | '
 
 /**
  * What came of a command. `ok` decides on its counter and on the error count. `reply` is without its last
- * line end; empty for none.
+ * line end; empty for none. `fault` is what postmaster may be told of.
  */
-export type Outcome = { readonly ok: boolean; readonly reply: string; readonly next?: Next }
+export type Outcome = {
+  readonly ok: boolean
+  readonly reply: string
+  readonly next?: Next
+  readonly fault?: Fault | undefined
+}
 
 /** Carries a command out. */
 export type Handler = (session: Session, words: readonly CommandToken[], line: string) => Work<Outcome> | Outcome
@@ -74,12 +81,18 @@ export class Session {
   where: Place = 'CONNECT'
   /** The reply of a client restriction that refused the whole session. */
   accessDenied: string | undefined
+  /** The reply to whatever the client says next: the session is over, but it is the client's turn. */
+  parting: Outcome | undefined
   errorCount = 0
   junkCommands = 0
   illegalPipelining = false
   bareNewlineNoted = false
   /** Why the session ended early: `lost connection`, `timeout`, `too many errors`. */
   endReason: string | undefined
+  /** What was said since the last notice, or since postmaster was no longer interested; undefined: nobody wants to know. */
+  readonly transcript: Transcript | undefined
+  /** What went wrong meanwhile, a sum of FAULT. */
+  faults = 0
 
   xclientAllowed = false
   xforwardAllowed = false
@@ -124,6 +137,30 @@ export class Session {
     this.standAlone = facts.standAlone ?? false
     this.discarded = settings.discardKeywords
     this.transaction = new Transaction()
+    this.transcript = settings.reportedFaults === 0 || this.standAlone ? undefined : new Transcript()
+  }
+
+  /** Takes note of something that postmaster may be told of. */
+  blame(fault: Fault): void {
+    this.faults |= FAULT[fault]
+  }
+
+  /**
+   * Ends a part of the transcript: postmaster is told of it, or it is forgotten.
+   *
+   * @param lines Not if it has no more lines than this. The session goes on, and trouble is better seen in context.
+   */
+  endTranscript(lines: number): void {
+    const { transcript, settings } = this
+    if (transcript === undefined || transcript.lines <= lines) return
+    if ((this.faults & settings.reportedFaults) !== 0) {
+      this.ports.notifyPostmaster({
+        client: this.clientLabel, faults: this.faults, lines: transcript.show(settings.smtputf8),
+        endReason: this.endReason,
+      })
+    }
+    this.faults = 0
+    transcript.clear()
   }
 
   /** `name[address]`, with the port where that is asked for. */
@@ -247,9 +284,14 @@ function tlsFacts({ received, certificate }: TlsState): TlsFacts {
   return { protocol, cipher, keySizeBits: usedBits, ...(certificate !== undefined && { certificate }) }
 }
 
-/** An outcome that counts as an error. */
+/** An outcome that counts as an error, of the client: it breaks the protocol. */
 export function refuse(reply: string, next?: Next): Outcome {
-  return next === undefined ? { ok: false, reply } : { ok: false, reply, next }
+  return refuseFor('protocol', reply, next)
+}
+
+/** An outcome that counts as an error. @param fault Whose; undefined: nothing that postmaster would want to know. */
+export function refuseFor(fault: Fault | undefined, reply: string, next?: Next): Outcome {
+  return next === undefined ? { ok: false, reply, fault } : { ok: false, reply, next, fault }
 }
 
 /** An outcome that counts as success. */

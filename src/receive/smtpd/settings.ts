@@ -10,6 +10,7 @@
  */
 import type { Config } from '#config/config.ts'
 import { ConfigError } from '#config/error.ts'
+import { faultsToReport } from '#service/error-notice.ts'
 import { asciiLower } from '#util/ascii.ts'
 import type { BareNewlineAction } from './data.ts'
 import { discardMask } from './keywords.ts'
@@ -56,6 +57,8 @@ function general(config: Config) {
     internalAddresses: config.str('info_log_address_format') === 'internal',
     /** Log lines and behaviours of Postfix 3.7 for old readers of the log. */
     oldLog: config.str('maillog_compatibility') === '3.7',
+    reportedFaults: faultsToReport(config),
+    historyLines: config.int('smtpd_history_flush_threshold'),
     rejectFooter: config.raw('smtpd_reject_footer'),
     queueService: `public/${config.str('queue_service_name')}`,
     flushService: `public/${config.str('flush_service_name')}`,

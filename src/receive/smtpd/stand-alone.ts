@@ -83,6 +83,7 @@ function standAlonePorts(log: Logger, postdrop: readonly string[], configDirecto
     finishReject: (reply) => reply,
     flush: () => 'failed',
     tlsReady: () => false,
+    notifyPostmaster: () => undefined,
     nextInstance: () => instances++,
   }
 }

@@ -5,7 +5,7 @@
  */
 import type { SaslExchange, SaslStep } from '#network/sasl/server.ts'
 import { authRate } from '#receive/smtpd/rates.ts'
-import { accept, refuse, type Outcome, type Session } from '#receive/smtpd/session.ts'
+import { accept, refuse, refuseFor, type Outcome, type Session } from '#receive/smtpd/session.ts'
 import type { CommandToken } from '#receive/smtpd/tokens.ts'
 import { wait, type Work } from '#receive/smtpd/work.ts'
 import { printable } from '#util/printable.ts'
@@ -16,7 +16,7 @@ const LOGGED_CHARACTERS_MAX = 100
 /** AUTH mechanism [initial-response] */
 export function auth(session: Session, words: readonly CommandToken[]): Work<Outcome> | Outcome {
   const { settings } = session
-  if (settings.heloRequired && session.heloName === undefined) return refuse('503 5.5.1 Error: send HELO/EHLO first')
+  if (settings.heloRequired && session.heloName === undefined) return refuseFor('policy', '503 5.5.1 Error: send HELO/EHLO first')
   if (session.standAlone || !session.saslActive || session.discarded.has('auth')) {
     return refuse('503 5.5.1 Error: authentication not enabled')
   }
@@ -53,7 +53,7 @@ export function saslResponse(session: Session, line: string): Work<Outcome> | Ou
   if (line === '*') {
     endDialogue(session)
     session.ports.log.warning(`${session.clientLabel}: SASL ${method(session)} authentication aborted`)
-    return refuse('501 5.7.0 Authentication aborted')
+    return refuseFor(undefined, '501 5.7.0 Authentication aborted')
   }
   return proceed(session, exchange, line)
 }
@@ -61,7 +61,7 @@ export function saslResponse(session: Session, line: string): Work<Outcome> | Ou
 /** A response that is longer than smtpd_sasl_response_limit. */
 export function saslTooLong(session: Session): Outcome {
   endDialogue(session)
-  return refuse('500 5.5.6 SASL response limit exceeded')
+  return refuseFor(undefined, '500 5.5.6 SASL response limit exceeded')
 }
 
 function* proceed(session: Session, exchange: SaslExchange, line: string): Work<Outcome> {
@@ -94,6 +94,6 @@ function conclude(session: Session, exchange: SaslExchange, step: SaslStep): Out
     `${session.clientLabel}: SASL ${method(session)} authentication failed: ${reason}, sasl_username=${username}`,
   )
   // RFC 4954 §6.
-  if (step.kind === 'temporary') return refuse(`454 4.7.0 Temporary authentication failure: ${reason}`)
-  return refuse(`535 5.7.8 Error: authentication failed: ${reason}`)
+  if (step.kind === 'temporary') return refuseFor(undefined, `454 4.7.0 Temporary authentication failure: ${reason}`)
+  return refuseFor(undefined, `535 5.7.8 Error: authentication failed: ${reason}`)
 }

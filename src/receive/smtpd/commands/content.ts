@@ -7,7 +7,7 @@ import { DataDecoder } from '#receive/smtpd/data.ts'
 import { applyResult } from '#receive/smtpd/decisions.ts'
 import { finishMessage } from '#receive/smtpd/finish.ts'
 import { writeReceived } from '#receive/smtpd/top-headers.ts'
-import { accept, refuse, type Outcome, type Session } from '#receive/smtpd/session.ts'
+import { accept, refuse, refuseFor, type Outcome, type Session } from '#receive/smtpd/session.ts'
 import type { CommandToken } from '#receive/smtpd/tokens.ts'
 import { wait, type Work } from '#receive/smtpd/work.ts'
 import { equalsIgnoreCase, isDigits } from '#util/ascii.ts'
@@ -25,7 +25,9 @@ export function data(session: Session, words: readonly CommandToken[]): Work<Out
 /** RFC 5321 §4.1.1.4: 503 without recipients; 554 when they were all refused. */
 function withoutRecipients(session: Session): Outcome | undefined {
   if (session.transaction.recipientCount > 0) return undefined
-  return refuse(session.inTransaction ? '554 5.5.1 Error: no valid recipients' : '503 5.5.1 Error: need RCPT command')
+  // A client that pipelines sends this before it knows that all were refused.
+  if (session.inTransaction) return refuseFor(undefined, '554 5.5.1 Error: no valid recipients')
+  return refuse('503 5.5.1 Error: need RCPT command')
 }
 
 function* startData(session: Session): Work<Outcome> {
@@ -91,10 +93,10 @@ function startChunk(session: Session): Work<Outcome> | Outcome {
   const { transaction, chunkSize, chunkLast, ports } = session
   if (chunkSize === 0 && !chunkLast) {
     ports.log.warning(`${named(session)}: null BDAT request from ${session.clientLabel}`)
-    return skipChunk(session, refuse('551 5.7.1 Null BDAT request'))
+    return skipChunk(session, refuseFor(undefined, '551 5.7.1 Null BDAT request'))
   }
   if (transaction.bdat === 'failed') {
-    return skipChunk(session, refuse(`551 5.0.0 Discarded ${chunkSize} bytes after earlier error`))
+    return skipChunk(session, refuseFor(undefined, `551 5.0.0 Discarded ${chunkSize} bytes after earlier error`))
   }
   const missing = withoutRecipients(session)
   if (missing !== undefined) return skipChunk(session, missing)
@@ -112,7 +114,7 @@ function* takeChunk(session: Session): Work<Outcome> {
   const sizeSoFar = session.decoder?.sizeBytes ?? 0
   if (settings.messageBytesMax > 0 && settings.messageBytesMax - sizeSoFar < chunkSize) {
     ports.log.warning(`${named(session)}: BDAT request from ${session.clientLabel} exceeds message size limit`)
-    return skipChunk(session, refuse('552 5.3.4 Chunk exceeds message size limit'))
+    return skipChunk(session, refuseFor('policy', '552 5.3.4 Chunk exceeds message size limit'))
   }
   return accept('', 'chunk')
 }

@@ -34,6 +34,7 @@ function* introduce(session: Session, name: string, verb: 'HELO' | 'EHLO'): Work
     if (refusal !== undefined) return refusal
   }
   // RFC 5321 §4.1.4: a HELO in the middle of a session resets it.
+  session.endTranscript(settings.historyLines)
   session.resetHelo()
   session.heloName = neuter(name)
   const filtered = milterEvent(session, verb)

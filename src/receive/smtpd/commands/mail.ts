@@ -10,15 +10,16 @@ import { mailOption, type MailOptions } from '#receive/smtpd/mail-options.ts'
 import { milterEvent, milterHolds } from '#receive/smtpd/milters.ts'
 import { openMessage } from '#receive/smtpd/open-message.ts'
 import { messageRate } from '#receive/smtpd/rates.ts'
-import { accept, refuse, type Outcome, type Session } from '#receive/smtpd/session.ts'
+import { accept, refuse, refuseFor, type Outcome, type Session } from '#receive/smtpd/session.ts'
 import type { CommandToken } from '#receive/smtpd/tokens.ts'
 import { wait, type Work } from '#receive/smtpd/work.ts'
+import type { Fault } from '#service/error-notice.ts'
 import { equalsIgnoreCase, isAscii } from '#util/ascii.ts'
 
 /** MAIL FROM:<address> options */
 export function mail(session: Session, words: readonly CommandToken[]): Work<Outcome> | Outcome {
   const { settings } = session
-  if (settings.heloRequired && session.heloName === undefined) return refuse('503 5.5.1 Error: send HELO/EHLO first')
+  if (settings.heloRequired && session.heloName === undefined) return refuseFor('policy', '503 5.5.1 Error: send HELO/EHLO first')
   if (session.inTransaction) return refuse('503 5.5.1 Error: nested MAIL command')
   if (session.inChunks) return refuse('503 5.5.1 Error: MAIL after BDAT')
   const [, keyword, address] = words
@@ -41,17 +42,17 @@ function* begin(session: Session, address: CommandToken, options: readonly Comma
   const read: MailOptions = { smtputf8 }
   for (const { text } of options) {
     const refusal = mailOption(session, read, text)
-    if (refusal !== undefined) return refuse(refusal)
+    if (refusal !== undefined) return refuseFor(refusal.startsWith('552') ? 'policy' : 'protocol', refusal)
   }
   const refusal = checkSize(session, sender, read.size ?? 0)
     ?? checkVerp(sender, read)
     ?? (yield* restrict(session, sender, read))
   if (refusal !== undefined) return refusal
   if (settings.strictSmtputf8 && !smtputf8 && !isAscii(sender)) {
-    return refuse('553 5.6.7 Must declare SMTPUTF8 to send unicode address')
+    return refuseFor(undefined, '553 5.6.7 Must declare SMTPUTF8 to send unicode address')
   }
   const filtered = milterEvent(session, 'MAIL', sender)
-  if (filtered !== undefined) return refuse(filtered)
+  if (filtered !== undefined) return refuseFor('policy', filtered)
   const noSpace = checkSpace(session, sender)
   if (noSpace !== undefined) return noSpace
   enter(session, sender, read)
@@ -111,12 +112,12 @@ function enter(session: Session, sender: string, read: MailOptions): void {
 function checkSize(session: Session, sender: string, size: number): Outcome | undefined {
   const { messageBytesMax } = session.settings
   if (messageBytesMax === 0 || size <= messageBytesMax) return undefined
-  return logged(session, sender, '552 5.3.4 Message size exceeds fixed limit')
+  return logged(session, sender, 'policy', '552 5.3.4 Message size exceeds fixed limit')
 }
 
 function checkVerp(sender: string, read: MailOptions): Outcome | undefined {
   return read.verp !== undefined && sender === ''
-    ? refuse('503 5.5.4 Error: XVERP requires non-null sender')
+    ? refuseFor(undefined, '503 5.5.4 Error: XVERP requires non-null sender')
     : undefined
 }
 
@@ -129,14 +130,14 @@ function checkSpace(session: Session, sender: string): Outcome | undefined {
   const scarce = queueMinFree > 0 && free <= queueMinFree
   const tight = messageBytesMax > 0 && free / 1.5 <= messageBytesMax
   if (!scarce && !tight) return undefined
-  const refusal = logged(session, sender, '452 4.3.1 Insufficient system storage')
+  const refusal = logged(session, sender, 'resource', '452 4.3.1 Insufficient system storage')
   ports.log.warning(
     `not enough free space in mail queue: ${free} bytes < ${scarce ? 'minimum free space' : '1.5*message size limit'}`,
   )
   return refusal
 }
 
-function logged(session: Session, sender: string, reply: string): Outcome {
+function logged(session: Session, sender: string, fault: Fault, reply: string): Outcome {
   session.logAction('reject', 'MAIL', reply, { sender })
-  return refuse(reply)
+  return refuseFor(fault, reply)
 }

@@ -8,7 +8,7 @@ import { extractAddress } from '#receive/smtpd/address.ts'
 import { applyResult } from '#receive/smtpd/decisions.ts'
 import { milterEvent } from '#receive/smtpd/milters.ts'
 import { recipientRate } from '#receive/smtpd/rates.ts'
-import { accept, refuse, type Outcome, type Session } from '#receive/smtpd/session.ts'
+import { accept, refuse, refuseFor, type Outcome, type Session } from '#receive/smtpd/session.ts'
 import type { CommandToken } from '#receive/smtpd/tokens.ts'
 import { wait, type Work } from '#receive/smtpd/work.ts'
 import { equalsIgnoreCase } from '#util/ascii.ts'
@@ -18,6 +18,7 @@ const HELP_TEXT = 'AUTH BDAT DATA EHLO ETRN HELO HELP MAIL NOOP QUIT RCPT RSET S
 /** RSET */
 export function rset(session: Session, words: readonly CommandToken[]): Outcome {
   if (words.length !== 1) return refuse('501 5.5.4 Syntax: RSET')
+  session.endTranscript(session.settings.historyLines)
   session.resetTransaction()
   return accept('250 2.0.0 Ok')
 }
@@ -40,7 +41,7 @@ export function help(): Outcome {
 /** VRFY address [SMTPUTF8] */
 export function vrfy(session: Session, words: readonly CommandToken[]): Work<Outcome> | Outcome {
   const { settings } = session
-  if (settings.disableVrfy) return refuse('502 5.5.1 VRFY command is disabled')
+  if (settings.disableVrfy) return refuseFor('policy', '502 5.5.1 VRFY command is disabled')
   if (words.length < 2) return refuse(`501 5.5.4 Syntax: VRFY address${settings.smtputf8 ? ' [SMTPUTF8]' : ''}`)
   return verify(session, words)
 }
@@ -65,7 +66,7 @@ function* verify(session: Session, words: readonly CommandToken[]): Work<Outcome
     if (refusal !== undefined) return refusal
   }
   const filtered = milterEvent(session, 'VRFY')
-  if (filtered !== undefined) return refuse(filtered)
+  if (filtered !== undefined) return refuseFor('policy', filtered)
   // RFC 5321 §7.3: an answer that neither confirms nor denies.
   return accept(`252 2.0.0 ${text}`)
 }
@@ -73,7 +74,7 @@ function* verify(session: Session, words: readonly CommandToken[]): Work<Outcome
 /** ETRN domain. RFC 1985 §5: a node name may have one of `@` and `#` before it. */
 export function etrn(session: Session, words: readonly CommandToken[]): Work<Outcome> | Outcome {
   const { settings } = session
-  if (settings.heloRequired && session.heloName === undefined) return refuse('503 Error: send HELO/EHLO first')
+  if (settings.heloRequired && session.heloName === undefined) return refuseFor('policy', '503 Error: send HELO/EHLO first')
   if (session.inTransaction) return refuse('503 Error: MAIL transaction in progress')
   const [, word] = words
   if (words.length !== 2 || word === undefined) return refuse('500 Syntax: ETRN domain')
@@ -93,17 +94,17 @@ function* startFlush(session: Session, domain: string): Work<Outcome> {
   }
   if (session.standAlone) {
     ports.log.warning('do not use ETRN in "sendmail -bs" mode')
-    return refuse('458 Unable to queue messages')
+    return refuseFor(undefined, '458 Unable to queue messages')
   }
   const result = yield* wait(ports.flush(domain))
   if (result === 'started') return accept('250 Queuing started')
   if (result === 'malformed') {
     ports.log.warning(`unsupported ETRN request "${domain}" from ${session.clientLabel}`)
-    return refuse('458 Unable to queue messages')
+    return refuseFor(undefined, '458 Unable to queue messages')
   }
   if (result === 'denied') {
     ports.log.warning(`reject: ETRN ${domain.slice(0, 100)}... from ${session.clientLabel}`)
-    return refuse(`459 <${domain}>: service unavailable`)
+    return refuseFor(undefined, `459 <${domain}>: service unavailable`)
   }
-  return refuse('458 Unable to queue messages')
+  return refuseFor(undefined, '458 Unable to queue messages')
 }

@@ -9,7 +9,7 @@ import { extractAddress } from '#receive/smtpd/address.ts'
 import { applyResult } from '#receive/smtpd/decisions.ts'
 import { openMessage } from '#receive/smtpd/open-message.ts'
 import { recipientRate } from '#receive/smtpd/rates.ts'
-import { accept, refuse, type Outcome, type Session } from '#receive/smtpd/session.ts'
+import { accept, refuse, refuseFor, type Outcome, type Session } from '#receive/smtpd/session.ts'
 import type { CommandToken } from '#receive/smtpd/tokens.ts'
 import { wait, type Work } from '#receive/smtpd/work.ts'
 import { asciiUpper, equalsIgnoreCase } from '#util/ascii.ts'
@@ -58,7 +58,9 @@ function* addRecipient(session: Session, address: CommandToken, words: readonly 
  */
 function overLimit(session: Session): Outcome {
   const reply = '452 4.5.3 Error: too many recipients'
-  return session.transaction.recipientOvershoot++ < session.settings.recipientsOvershoot ? accept(reply) : refuse(reply)
+  const { transaction, settings } = session
+  if (transaction.recipientOvershoot++ < settings.recipientsOvershoot) return accept(reply)
+  return refuseFor('policy', reply)
 }
 
 /** RFC 3461 §5.2.1: without ORCPT= the address of the command is the original one, in the form in which it came. */

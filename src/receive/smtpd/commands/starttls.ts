@@ -4,7 +4,7 @@
  * Source: RFC 3207.
  */
 import { tlsRate, tlsRefused } from '#receive/smtpd/rates.ts'
-import { accept, refuse, type Outcome, type Session } from '#receive/smtpd/session.ts'
+import { accept, refuse, refuseFor, type Outcome, type Session } from '#receive/smtpd/session.ts'
 import type { CommandToken } from '#receive/smtpd/tokens.ts'
 import type { Work } from '#receive/smtpd/work.ts'
 
@@ -16,13 +16,13 @@ export function starttls(session: Session, words: readonly CommandToken[]): Work
   if (settings.tlsLevel === 'none' || session.standAlone || session.discarded.has('starttls')) {
     return refuse('502 5.5.1 Error: command not implemented')
   }
-  if (!session.ports.tlsReady()) return refuse('454 4.7.0 TLS not available due to local problem')
+  if (!session.ports.tlsReady()) return refuseFor('software', '454 4.7.0 TLS not available due to local problem')
   return checkRate(session)
 }
 
 function* checkRate(session: Session): Work<Outcome> {
   if (yield* tlsRefused(session, 'STARTTLS')) {
-    return refuse(`454 4.7.0 Error: too many new TLS sessions from ${session.originLabel}`)
+    return refuseFor('policy', `454 4.7.0 Error: too many new TLS sessions from ${session.originLabel}`)
   }
   return accept('220 2.0.0 Ready to start TLS', 'tls')
 }
@@ -39,5 +39,8 @@ export function* afterHandshake(session: Session): Work<Outcome | undefined> {
   }
   const problem = tls?.certificate === undefined ? 'No client certificate presented' : 'Client certificate not trusted'
   session.ports.log.info(`NOQUEUE: abort: TLS from ${session.clientLabel}: ${problem}`)
-  return refuse(`421 4.7.1 ${settings.myhostname} Error: ${problem}`, 'close')
+  const parting = refuseFor('policy', `421 4.7.1 ${settings.myhostname} Error: ${problem}`, 'close')
+  if (settings.tlsWrapper) return parting
+  session.parting = parting
+  return undefined
 }

@@ -4,7 +4,7 @@
  * Source: XCLIENT_README.
  */
 import { equalsIgnoreCase } from '#util/ascii.ts'
-import { refuse, type Outcome, type Session } from '#receive/smtpd/session.ts'
+import { refuse, refuseFor, type Outcome, type Session } from '#receive/smtpd/session.ts'
 import { neuter } from '#receive/smtpd/text.ts'
 import type { CommandToken } from '#receive/smtpd/tokens.ts'
 import { attributeAddress, isHostname, isPort, readAttribute, rfcAddressOf, type AttributeValue } from './attributes.ts'
@@ -30,7 +30,7 @@ const SETTERS: ReadonlyMap<string, Setter> = new Map<string, Setter>([
 export function xclient(session: Session, words: readonly CommandToken[]): Outcome {
   if (session.inTransaction) return refuse('503 5.5.1 Error: MAIL transaction in progress')
   if (words.length < 2) return refuse('501 5.5.4 Syntax: XCLIENT attribute=value...')
-  if (!session.xclientAllowed) return refuse('550 5.7.0 Error: insufficient authorization')
+  if (!session.xclientAllowed) return refuseFor('policy', '550 5.7.0 Error: insufficient authorization')
   const { client, server, heloName, protocol, saslMethod, saslUsername } = session
   Object.assign(session, { client: { ...client }, server: { ...server }, heloName: undefined })
   Object.assign(session, { saslMethod: undefined, saslUsername: undefined })
@@ -40,6 +40,7 @@ export function xclient(session: Session, words: readonly CommandToken[]): Outco
     Object.assign(session, { client, server, heloName, protocol, saslMethod, saslUsername })
     return refuse(refusal)
   }
+  session.endTranscript(0)
   session.resetTransaction()
   // Counted like a failure, since the session it belonged to is over.
   return { ok: false, reply: '', next: 'restart' }

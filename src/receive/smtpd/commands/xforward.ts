@@ -4,7 +4,7 @@
  * Source: XFORWARD_README.
  */
 import { UNKNOWN_NAME } from '#network/dns/client-name.ts'
-import { accept, refuse, type Forwarded, type Outcome, type Session } from '#receive/smtpd/session.ts'
+import { accept, refuse, refuseFor, type Forwarded, type Outcome, type Session } from '#receive/smtpd/session.ts'
 import { neuter } from '#receive/smtpd/text.ts'
 import type { CommandToken } from '#receive/smtpd/tokens.ts'
 import { equalsIgnoreCase } from '#util/ascii.ts'
@@ -29,7 +29,7 @@ const SETTERS: ReadonlyMap<string, Setter> = new Map<string, Setter>([
 export function xforward(session: Session, words: readonly CommandToken[]): Outcome {
   if (session.inTransaction) return refuse('503 5.5.1 Error: MAIL transaction in progress')
   if (words.length < 2) return refuse('501 5.5.4 Syntax: XFORWARD attribute=value...')
-  if (!session.xforwardAllowed) return refuse('550 5.7.0 Error: insufficient authorization')
+  if (!session.xforwardAllowed) return refuseFor('policy', '550 5.7.0 Error: insufficient authorization')
   const forwarded: Forwarded = { ...session.forwarded }
   for (const word of words.slice(1)) {
     const attribute = readAttribute(word)
