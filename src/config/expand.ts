@@ -47,28 +47,20 @@ export function expandText(text: string, lookup: NameLookup, options: ExpandOpti
   return expand(text, { lookup, options }, 0)
 }
 
-/** Every name that `text` refers to, in all branches; each as often as it occurs. @throws {ExpressionError} */
-export function namesIn(text: string): string[] {
-  return parseExpression(text).flatMap(namesInNode)
-}
-
-function namesInNode(node: ExpressionNode): string[] {
-  switch (node.kind) {
-    case 'literal':
-      return []
-    case 'name':
-      return [node.name, ...namesInBranches(node.branches)]
-    case 'relation':
-      return [...namesIn(node.relation.left), ...namesIn(node.relation.right), ...namesInBranches(node.branches)]
-    case 'function':
-      return namesIn(node.argument)
-    default:
-      return unreachable(node)
+/**
+ * Tells `found` every name that `text` refers to, in all branches; each as often as it occurs.
+ *
+ * @throws {ExpressionError} Bad syntax; names before it have been told.
+ */
+export function findNames(text: string, found: (name: string) => void): void {
+  for (const node of parseExpression(text, found)) {
+    if (node.kind === 'function') findNames(node.argument, found)
+    if (node.kind === 'relation') findNames(node.relation.left, found)
+    if (node.kind === 'relation') findNames(node.relation.right, found)
+    if (node.kind === 'literal' || node.kind === 'function') continue
+    findNames(node.branches?.present ?? '', found)
+    findNames(node.branches?.absent ?? '', found)
   }
-}
-
-function namesInBranches(branches: Branches | undefined): string[] {
-  return [...namesIn(branches?.present ?? ''), ...namesIn(branches?.absent ?? '')]
 }
 
 type Context = { readonly lookup: NameLookup; readonly options: ExpandOptions }

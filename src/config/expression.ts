@@ -47,9 +47,10 @@ const OPERATOR_WORDS = '"==" or "!="" or "<"" or "<="" or ">="" or ">"'
 /**
  * Takes an expression apart.
  *
+ * @param found Gets each name outside branches and operands as soon as it is read, also where an error follows it.
  * @throws {ExpressionError}
  */
-export function parseExpression(text: string): ExpressionNode[] {
+export function parseExpression(text: string, found: (name: string) => void = () => {}): ExpressionNode[] {
   const nodes: ExpressionNode[] = []
   let literal = ''
   let at = 0
@@ -65,7 +66,7 @@ export function parseExpression(text: string): ExpressionNode[] {
     if (literal !== '') nodes.push({ kind: 'literal', text: literal })
     literal = ''
     const { body, end } = reference(text, dollar + 1)
-    nodes.push(parseBody(body))
+    nodes.push(parseBody(body, found))
     at = end
   }
   literal += text.slice(at)
@@ -95,14 +96,15 @@ function closingIndex(text: string, start: number): number | undefined {
   return undefined
 }
 
-function parseBody(body: string): ExpressionNode {
+function parseBody(body: string, found: (name: string) => void): ExpressionNode {
   const text = body.trimStart()
-  return text.startsWith('{') ? parseRelation(text) : parseNamed(text)
+  return text.startsWith('{') ? parseRelation(text) : parseNamed(text, found)
 }
 
-function parseNamed(text: string): ExpressionNode {
+function parseNamed(text: string, found: (name: string) => void): ExpressionNode {
   const name = /^[\w.]*/.exec(text)?.[0] ?? ''
   const rest = text.slice(name.length).trimStart()
+  if (/^(?:[?:]|$)/.test(rest)) found(name)
   if (rest === '') return { kind: 'name', name, branches: undefined }
   if (rest.startsWith('{')) {
     if (!isFunctionName(name)) {

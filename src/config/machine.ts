@@ -45,7 +45,8 @@ export function defaultDomain(hostName: string): string {
 export function defaultNetworks(machine: Machine, settings: NetworkSettings): string {
   const networks = new Set<string>()
   for (const address of ownAddresses(machine, settings)) networks.add(networkOf(address, settings.style))
-  return [...networks].join(' ')
+  // Postfix ends each one with a blank, which shows where text follows `$mynetworks`.
+  return Array.from(networks, (network) => `${network} `).join('')
 }
 
 /** The addresses that inet_interfaces and inet_protocols choose, IPv4 first; each once. */

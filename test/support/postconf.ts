@@ -1,8 +1,8 @@
 /** postconf in this process and the real one, on a configuration directory made for a test. */
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { CommandExit } from '#commands/getopt.ts'
 import { main } from '#commands/postconf/main.ts'
 import { judgeCommand } from './real-postfix.ts'
@@ -13,27 +13,45 @@ export type PostconfRun = { readonly status: number; readonly out: string; reado
 /** A configuration directory; gone at the end of the `using` block. */
 export type ConfigSite = Disposable & {
   readonly directory: string
-  /** All its files by name. */
+  /** All its files by path within it. */
   files(): Record<string, string>
 }
 
 const LONG_AGO = new Date('2020-01-02T03:04:05Z')
 
-/** Makes a directory with these files. */
+const SITES = join(import.meta.dirname, '../fixtures/sites')
+
+/** Names of the configurations in test/fixtures/sites. */
+export function siteNames(): string[] {
+  return readdirSync(SITES).toSorted()
+}
+
+/** The files of one of them, as if its folder were /etc/postfix: createConfigSite() puts the real folder there. */
+export function siteFiles(name: string): Record<string, string> {
+  return filesOf(join(SITES, name))
+}
+
+/** Makes a directory with these files; `/etc/postfix/` in their text becomes its path. */
 export function createConfigSite(files: Readonly<Record<string, string>>): ConfigSite {
   const directory = mkdtempSync(join(tmpdir(), 'posthorn-config-'))
   for (const [name, text] of Object.entries(files)) {
-    writeFileSync(join(directory, name), text)
+    const path = join(directory, name)
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, text.replaceAll('/etc/postfix/', `${directory}/`))
     // Postfix reads a file again and again while it is a second old, and then prints its warnings as often.
-    utimesSync(join(directory, name), LONG_AGO, LONG_AGO)
+    utimesSync(path, LONG_AGO, LONG_AGO)
   }
   return {
     directory,
-    files: () => Object.fromEntries(
-      readdirSync(directory).toSorted().map((name) => [name, readFileSync(join(directory, name), 'latin1')]),
-    ),
+    files: () => filesOf(directory),
     [Symbol.dispose]: () => rmSync(directory, { recursive: true }),
   }
+}
+
+function filesOf(directory: string): Record<string, string> {
+  const paths = readdirSync(directory, { recursive: true, encoding: 'utf8' })
+  const files = paths.filter((path) => statSync(join(directory, path)).isFile()).toSorted()
+  return Object.fromEntries(files.map((path) => [path, readFileSync(join(directory, path), 'latin1')]))
 }
 
 /** Runs our postconf with `-c directory`, in this process. */

@@ -37,6 +37,11 @@ export function judgeCommand(program: string): [command: string, ...args: string
   return [SCRIPT, 'exec', UNPACKED, join(UNPACKED, 'bin', program)]
 }
 
+/** The path of one of the files that were unpacked, there or not. */
+export function judgeFile(path: string): string {
+  return join(UNPACKED, path)
+}
+
 /** Runs one of its programs. */
 export async function runJudge(program: string, ...args: readonly string[]): Promise<{ stdout: string; stderr: string }> {
   const [command, ...before] = judgeCommand(program)

@@ -59,11 +59,15 @@ export function settingNames({ type, name }: DatabaseReference): string[] {
 
 /** Whether the table has a file of its own. */
 export function hasFile({ name }: DatabaseReference): boolean {
-  return /^[./]/.test(name)
+  return name.startsWith('/')
 }
 
-/** Texts of warnings about the file of a table: it cannot be read, or sets what its type does not know. */
-export function checkFile({ type, name }: DatabaseReference): string[] {
+/**
+ * Texts of warnings about the file of a table: it cannot be read, or sets what its type does not know.
+ *
+ * @param quiet Leaves out the second kind.
+ */
+export function checkFile({ type, name }: DatabaseReference, quiet: boolean): string[] {
   let text: string
   try {
     if (!statSync(name).isFile()) return [`open "${type}" configuration "${name}": not a regular file`]
@@ -72,15 +76,16 @@ export function checkFile({ type, name }: DatabaseReference): string[] {
     return [`open "${type}" configuration "${name}": ${errnoText(error)}`]
   }
   const { values, warnings } = parseMainCf(text, name)
-  const unused = [...values].filter(([setting]) => !SETTINGS.get(type)?.includes(setting))
+  const unused = quiet ? [] : [...values].filter(([setting]) => !SETTINGS.get(type)?.includes(setting))
   return [...warnings, ...unused.map(([setting, value]) => `${type}:${name}: unused parameter: ${setting}=${value}`)]
 }
 
 function databaseOf(word: string): DatabaseReference[] {
   if (word.startsWith('{')) return databasesIn(word.slice(1, -1))
-  const [, type = '', name = ''] = /^(?:proxy:)*([^:]*):(.*)$/s.exec(word) ?? []
+  const [, type = '', name = ''] = /^(?:proxy:|debug:)*([^:]*):(.*)$/s.exec(word) ?? []
   if (COMBINING_TYPES.includes(type)) return databaseOf(name)
-  return !SETTINGS.has(type) || name === '' ? [] : [{ type, name }]
+  // Postfix looks at no file whose path is relative.
+  return !SETTINGS.has(type) || name === '' || name.startsWith('.') ? [] : [{ type, name }]
 }
 
 function words(text: string): string[] {

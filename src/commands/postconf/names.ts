@@ -10,13 +10,14 @@
  * @module
  */
 import { ExpressionError } from '#config/expression.ts'
-import { namesIn } from '#config/expand.ts'
+import { findNames } from '#config/expand.ts'
 import { isPending } from '#config/parameters/pending.ts'
 import { PARAMETERS } from '#config/parameters/table.ts'
 import type { Parameter } from '#config/parameter.ts'
 import { splitAtChars } from '#util/split.ts'
 import { checkFile, databasesIn, hasFile, settingNames } from './databases.ts'
 import { settingsOf, type Service } from './service.ts'
+import { strayComments } from './stray-comments.ts'
 
 /** Classes that `-C` selects. */
 export type NameClass = 'builtin' | 'service' | 'user' | 'extension' | 'pending'
@@ -37,8 +38,10 @@ export type NameSources = {
   /** Definitions of main.cf. */
   readonly main: ReadonlyMap<string, string>
   readonly services: readonly Service[]
-  /** Expands a value in the scope of main.cf, without a word about errors. */
-  readonly expand: (text: string) => string
+  /** Expands a value; the names of `scope` count before main.cf's. @throws {ConfigError} */
+  readonly expand: (text: string, scope?: ReadonlyMap<string, string>) => string
+  /** No warnings about settings that nothing uses. */
+  readonly quiet: boolean
   readonly warn: (text: string) => void
 }
 
@@ -78,9 +81,9 @@ export function namesOfServices(services: readonly Service[]): Map<string, Known
 /** Adds the names that defaults refer to without being in the table, such as `virtual_maps`: empty unless set. */
 export function registerOldNames(names: Map<string, KnownName>, { main }: Pick<NameSources, 'main'>): void {
   for (const { initial = '', raw } of Array.from(names.values())) {
-    for (const name of raw ? [] : namesIn(initial)) {
+    if (!raw) findNames(initial, (name) => {
       if (!names.has(name)) names.set(name, { classes: main.has(name) ? ['user'] : [], initial: '', raw: false })
-    }
+    })
   }
 }
 
@@ -91,13 +94,22 @@ export function registerOldNames(names: Map<string, KnownName>, { main }: Pick<N
  */
 export function registerUserNames(names: Map<string, KnownName>, sources: NameSources): ReadonlySet<string>[] {
   const scopes = sources.services.map((service): Scope => ({ settings: settingsOf(service), valid: new Set() }))
+  const files = new Set<string>()
+  // A table counts where Postfix itself reads the value, so also through a name that an administrator made up.
+  const read = new Set([...names].filter(([, { classes }]) => classes.some((own) => own !== 'user')).map(([name]) => name))
   for (const scope of scopes) {
     addClasses(scope.settings.get('smtpd_restriction_classes'), scope, names, sources)
-    for (const value of scope.settings.values()) scanValue(value, scope, scopes, names, sources)
+    for (const [name, value] of scope.settings) {
+      if (names.get(name)?.raw === true) continue
+      scanReferences(value, scope, scopes, names, sources)
+      if (read.has(name)) scanText(value, scope, scopes, names, sources, files)
+    }
   }
   addClasses(sources.main.get('smtpd_restriction_classes'), undefined, names, sources)
   for (const [name, value] of sources.main) {
-    if (names.get(name)?.raw !== true) scanValue(value, undefined, scopes, names, sources)
+    if (names.get(name)?.raw === true) continue
+    scanReferences(value, undefined, scopes, names, sources)
+    if (read.has(name)) scanText(value, undefined, scopes, names, sources, files)
   }
   return scopes.map(({ valid }) => valid)
 }
@@ -118,31 +130,55 @@ function addUserName(names: Map<string, KnownName>, name: string): void {
 function addClasses(
   classes: string | undefined, scope: Scope | undefined, names: Map<string, KnownName>, sources: NameSources,
 ): void {
-  for (const name of splitAtChars(sources.expand(classes ?? ''))) {
-    if (scope?.settings.has(name) === true) scope.valid.add(name)
-    else if (sources.main.has(name)) addUserName(names, name)
+  for (const name of splitAtChars(sources.expand(classes ?? '', scope?.settings))) {
+    if (!addReference(name, scope, [], names, sources) && !names.has(name)) {
+      sources.warn(`${fileOf(scope, sources)}: undefined parameter: ${name}`)
+    }
   }
 }
 
-function scanValue(
+function scanReferences(
   value: string,
   scope: Scope | undefined,
   scopes: readonly Scope[],
   names: Map<string, KnownName>,
   sources: NameSources,
 ): void {
-  for (const name of references(value, sources.warn)) {
-    const found = addReference(name, scope, scopes, names, sources)
-    if (found || names.has(name) || IMPLICIT_NAMES.includes(name)) continue
-    const file = scope === undefined ? 'main.cf' : 'master.cf'
-    sources.warn(`${sources.directory}/${file}: undefined parameter: ${name}`)
+  try {
+    findNames(value, (name) => {
+      const isFound = addReference(name, scope, scopes, names, sources)
+      if (isFound || names.has(name) || IMPLICIT_NAMES.includes(name)) return
+      sources.warn(`${fileOf(scope, sources)}: undefined parameter: ${name}`)
+    })
+  } catch (error) {
+    if (!(error instanceof ExpressionError)) throw error
+    sources.warn(error.message)
   }
-  for (const reference of databasesIn(sources.expand(value))) {
-    if (hasFile(reference)) {
-      for (const text of checkFile(reference)) sources.warn(text)
+}
+
+function fileOf(scope: Scope | undefined, { directory }: NameSources): string {
+  return `${directory}/${scope === undefined ? 'main.cf' : 'master.cf'}`
+}
+
+/** Looks at the text of a value: stray comments, and tables; `files` are those whose own file has been looked at. */
+function scanText(
+  value: string,
+  scope: Scope | undefined,
+  scopes: readonly Scope[],
+  names: Map<string, KnownName>,
+  sources: NameSources,
+  files: Set<string>,
+): void {
+  for (const text of strayComments(value)) sources.warn(`${fileOf(scope, sources)}: ${text}`)
+  for (const reference of databasesIn(sources.expand(value, scope?.settings))) {
+    if (!hasFile(reference)) {
+      for (const name of settingNames(reference)) addReference(name, scope, scopes, names, sources)
       continue
     }
-    for (const name of settingNames(reference)) addReference(name, scope, scopes, names, sources)
+    const table = `${reference.type}:${reference.name}`
+    if (files.has(table)) continue
+    files.add(table)
+    for (const text of checkFile(reference, sources.quiet)) sources.warn(text)
   }
 }
 
@@ -165,14 +201,4 @@ function addReference(
   const others = scope === undefined ? scopes.filter(({ settings }) => settings.has(name)) : []
   for (const { valid } of others) valid.add(name)
   return main.has(name) || others.length > 0
-}
-
-function references(value: string, warn: (text: string) => void): string[] {
-  try {
-    return namesIn(value)
-  } catch (error) {
-    if (!(error instanceof ExpressionError)) throw error
-    warn(error.message)
-    return []
-  }
 }

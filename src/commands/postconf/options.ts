@@ -59,7 +59,7 @@ const NAME_CLASSES: ReadonlyMap<string, readonly NameClass[]> = new Map([
   ['builtin', ['builtin']], ['service', ['service']], ['user', ['user']], ['extension', ['extension']],
   // Parameters that this version does not act on yet.
   ['pending', ['pending']],
-  ['all', ['builtin', 'service', 'user', 'extension']],
+  ['all', ['builtin', 'service', 'user']],
 ])
 
 /**

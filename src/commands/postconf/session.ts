@@ -64,8 +64,8 @@ export class Session {
     const names = namesOfServices(services)
     this.names = names
     const { directory, warn } = options
-    const expand = (text: string) => this.#quietly(text)
-    const sources = { directory, main: this.main, services, expand, warn }
+    const expand = (text: string, scope?: ReadonlyMap<string, string>) => this.expandText(text, scope)
+    const sources = { directory, main: this.main, services, expand, quiet: options.quiet, warn }
     registerOldNames(names, sources)
     const valid = options.defaults ? [] : registerUserNames(names, sources)
     this.services = services.map((service, i) => {
@@ -107,17 +107,12 @@ export class Session {
       : initial
   }
 
-  /**
-   * Expands the value of `name`, with the names of `scope` before all others; a raw parameter stays as it is.
-   *
-   * @throws {ConfigError}
-   */
-  expand(name: string, value: string, scope: ReadonlyMap<string, string> = new Map()): string {
-    if (this.names.get(name)?.raw === true) return value
-    return this.expandText(value, scope)
+  /** Expands the value of `name`; a raw parameter stays as it is. @throws {ConfigError} */
+  expand(name: string, value: string): string {
+    return this.names.get(name)?.raw === true ? value : this.expandText(value)
   }
 
-  /** Expands any text. @throws {ConfigError} */
+  /** Expands any text, with the names of `scope` before all others. @throws {ConfigError} */
   expandText(text: string, scope: ReadonlyMap<string, string> = new Map()): string {
     try {
       return expandText(text, (name) => scope.get(name) ?? this.value(name), { recursive: true })
@@ -197,14 +192,6 @@ export class Session {
       return []
     }
     return readMasterCf(text, file, warn).map((line) => readService(line, file, warn))
-  }
-
-  #quietly(text: string): string {
-    try {
-      return expandText(text, (name) => this.value(name), { recursive: true })
-    } catch {
-      return ''
-    }
   }
 }
 

@@ -88,8 +88,20 @@ function* showFields(
     const text = service.fields[i] ?? ''
     if (field !== 'command' || style.hideValue) yield formatPair(label, text, style)
     else if (style.json) yield formatJson(label, oneLine([text], service))
-    else yield `${formatCommand(style.hideName ? text : `${label} = ${text}`, service.args, style)}\n`
+    else if (style.hideName) yield `${bareCommand(text, service, style)}\n`
+    else yield `${formatCommand(`${label} = ${text}`, service.args, style)}\n`
   }
+}
+
+/** Up to this length Postfix 3.11 leaves out the blank between a bare command and an argument that is no `-o`; so do we. */
+const GLUED_MAX = 4
+
+/** The command without its label. */
+function bareCommand(program: string, { args }: Service, style: Style): string {
+  const [first, ...rest] = args
+  const isApart = first === undefined || first.kind === 'setting' || first.kind === 'bad-setting' || program.length > GLUED_MAX
+  if (isApart) return formatCommand(program, args, style)
+  return formatCommand(`${program}${formatArgument(first)}`, rest, style)
 }
 
 function* showSettings(
@@ -102,9 +114,14 @@ function* showSettings(
   for (const name of [...names].toSorted(byBytes)) {
     const value = scope.get(name) ?? session.value(name)
     if (value === undefined || !markMatched(wanted, name)) continue
-    const shown = expand ? session.expand(name, value, scope) : value
+    const shown = expand ? expandedSetting(session, name, value, scope) : value
     yield formatPair(`${labelOf(scoped.service)}/${name}`, shown, style)
   }
+}
+
+/** What a service sets is expanded, also where a daemon would not; of other raw parameters no value can be. */
+function expandedSetting(session: Session, name: string, value: string, scope: ReadonlyMap<string, string>): string {
+  return scope.has(name) ? session.expandText(value, scope) : session.expand(name, value)
 }
 
 function markMatched(requests: readonly Request[], part: string): boolean {
@@ -130,7 +147,7 @@ function scopeOf({ service, settings }: ScopedService): Map<string, string> {
 function expanded(session: Session, scoped: ScopedService): Service {
   const scope = scopeOf(scoped)
   const args = scoped.service.args.map((arg) => {
-    return arg.kind === 'setting' ? { ...arg, value: session.expand(arg.name, arg.value, scope) } : arg
+    return arg.kind === 'setting' ? { ...arg, value: session.expandText(arg.value, scope) } : arg
   })
   return { ...scoped.service, args }
 }

@@ -1,15 +1,6 @@
-/**
- * What postconf shows, beside the real one: the same output, the same messages (in any order: the real
- * one follows a hash table), the same status.
- *
- * Known differences, left out below: process_id; mail_name is Posthorn; table types (`-m`) and the TLS library (`-T`) are those
- * of this build; `-v` shows nothing; a first operand with blanks keeps its braces in `-M` (the real one
- * drops them, and then reads two).
- */
-import assert from 'node:assert/strict'
+/** What postconf shows and refuses, beside the real one, on small configurations with one of everything. */
 import { test } from 'node:test'
-import { createConfigSite, runPostconf, runRealPostconf, type PostconfRun } from '#test/support/postconf.ts'
-import { judgeAbsent } from '#test/support/real-postfix.ts'
+import { compareAll } from './judge.ts'
 import { EMPTY_SITE, FULL_SITE } from './sites.ts'
 
 const FULL_LINES = [
@@ -47,29 +38,3 @@ test('postconf refuses files that the real one refuses', async (t) => {
   await compareAll(t, { 'main.cf': ' relayhost = x\nmyorigin = y\n', 'master.cf': ' foo unix\n' }, ['-n', '-M'])
   await compareAll(t, { 'main.cf': '' }, ['-n', '-d', '-M'])
 })
-
-type Context = { skip(reason: string): void }
-
-async function compareAll(
-  t: Context, files: Readonly<Record<string, string>>, lines: readonly string[],
-): Promise<void> {
-  const absent = judgeAbsent()
-  if (absent !== undefined) return t.skip(absent)
-  using site = createConfigSite(files)
-  await Promise.all(lines.map(async (line) => {
-    const args = line.split(' ').filter((word) => word !== '')
-    const ours = comparable(withTheirName(await runPostconf(site.directory, ...args)))
-    assert.deepEqual(ours, comparable(await runRealPostconf(site.directory, ...args)), `postconf ${line}`)
-  }))
-}
-
-/** Where mail_name is shown, also inside other values, ours has our name. */
-function withTheirName(run: PostconfRun): PostconfRun {
-  return { ...run, out: run.out.replaceAll('Posthorn', 'Postfix') }
-}
-
-function comparable({ status, out, err }: PostconfRun): PostconfRun {
-  const lines = out.split('\n').filter((line) => !/(?:^|\/|")process_id\b/.test(line))
-  // The real one computes mynetworks with a blank at its end, which only JSON shows.
-  return { status, out: lines.join('\n').replace(/("mynetworks": .*) "/, '$1"'), err: err.toSorted() }
-}

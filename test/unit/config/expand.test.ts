@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ExpressionError } from '#config/expression.ts'
-import { expandText, namesIn } from '#config/expand.ts'
+import { expandText, findNames } from '#config/expand.ts'
 
 const NAMES: Readonly<Record<string, string>> = {
   host: 'h.example', domain: 'd', empty: '', indirect: '$domain', blank: '$empty', loop: 'a$loop',
@@ -58,6 +58,11 @@ test('expandText() without recursion keeps $ in values and replaces characters n
   assert.equal(expandText('x$indirect', lookup, { allowed: 'domain' }), 'x_domain')
 })
 
-test('namesIn() finds the names of all branches', () => {
-  assert.deepEqual(namesIn('$a ${b?{$c}:{${d:$e}}} ${{$f} == {x}} $$g'), ['a', 'b', 'c', 'd', 'e', 'f'])
+test('findNames() finds the names of all branches, and those before an error', () => {
+  const names: string[] = []
+  findNames('$a ${b?{$c}:{${d:$e}}} ${{$f} == {x}} $$g', (name) => names.push(name))
+  assert.deepEqual(names, ['a', 'b', 'c', 'd', 'e', 'f'])
+  names.length = 0
+  assert.throws(() => findNames('$a ${b?{$c} $d}', (name) => names.push(name)), /":" expected/)
+  assert.deepEqual(names, ['a', 'b'])
 })
