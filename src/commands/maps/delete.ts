@@ -2,12 +2,17 @@
 import { existsSync } from 'node:fs'
 import { storeFormat } from '#tables/store/formats.ts'
 import { MapEditor } from './edit.ts'
+import { isLive, removeLive } from './live.ts'
 import type { MapName, MapSettings } from './settings.ts'
 
 /** Removes `keys` from every table. Exit status 0 when one of them was there. */
-export function deleteKeys(names: readonly MapName[], keys: readonly string[], settings: MapSettings): number {
+export async function deleteKeys(names: readonly MapName[], keys: readonly string[], settings: MapSettings): Promise<number> {
   let found = false
   for (const name of names) {
+    if (isLive(name)) {
+      found = (await removeLive(name, keys, settings)) || found
+      continue
+    }
     const format = storeFormat(name.type)
     if (format !== undefined && name.type !== 'cdb' && !existsSync(name.name + format.suffixes[0])) continue
     const editor = new MapEditor(name, settings, true)

@@ -101,6 +101,10 @@ export function listEntries(names: readonly MapName[], settings: MapSettings, st
   const [name] = names
   if (name === undefined) return 1
   const { table, title } = openForQuery(name, { ...settings, fileContent: false })
+  if (name.type === 'memcache' && table.entries === undefined) {
+    log.warning(`database ${name.spec}: first/next support requires backup database`)
+    return 0
+  }
   // As in Postfix, cdb files can only be asked for keys.
   if (table.entries === undefined || name.type === 'cdb' || !isWalkable(name.type)) {
     return die(settings.program, `table ${title}: sequence operation is not supported`)
@@ -115,5 +119,5 @@ export function listEntries(names: readonly MapName[], settings: MapSettings, st
 }
 
 function isWalkable(type: string): boolean {
-  return storeFormat(type) !== undefined || type === 'texthash' || type === 'inline' || type === 'internal'
+  return storeFormat(type) !== undefined || type === 'texthash' || type === 'inline' || type === 'internal' || type === 'memcache'
 }

@@ -10,6 +10,7 @@ import { TableOpenError } from '#tables/table.ts'
 import { log } from '#system/log.ts'
 import { isValidUtf8Text } from '#commands/maps/utf8.ts'
 import { MapEditor } from '#commands/maps/edit.ts'
+import { isLive, putLive } from '#commands/maps/live.ts'
 import { readSource, warnAboutOwner } from '#commands/maps/source.ts'
 import type { MapName, MapSettings } from '#commands/maps/settings.ts'
 
@@ -26,7 +27,7 @@ function storedValue(value: string, where: string, { fileContent }: MapSettings)
 }
 
 /** Adds the entries of `text`, the content of the file that messages call `file`. */
-function addLines(editor: MapEditor, text: string, file: string, settings: MapSettings): void {
+function addLines(editor: Pick<MapEditor, 'add'>, text: string, file: string, settings: MapSettings): void {
   const utf8 = settings.config.bool('smtputf8_enable')
   for (const { text: line, last } of logicalLines(text)) {
     const where = `${file}, line ${last}`
@@ -55,8 +56,14 @@ export function buildMap(name: MapName, settings: MapSettings): void {
 }
 
 /** Adds entries from standard input. @throws {CommandExit} */
-export function updateMap(name: MapName, input: string, settings: MapSettings): void {
+export async function updateMap(name: MapName, input: string, settings: MapSettings): Promise<void> {
+  if (isLive(name)) {
+    const entries: [string, string][] = []
+    addLines({ add: (key, value) => { entries.push([key, value]) } }, input, 'stdin', settings)
+    return putLive(name, entries, settings)
+  }
   const editor = new MapEditor(name, settings, true)
   addLines(editor, input, 'stdin', settings)
   editor.save(undefined)
+  return undefined
 }

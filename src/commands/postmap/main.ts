@@ -44,7 +44,7 @@ async function query(names: readonly MapName[], key: string, parts: MessageParts
 async function build(names: readonly MapName[], settings: MapSettings, update: boolean, input: Input): Promise<number> {
   const added = update ? decodeRaw(await readAll(input)) : ''
   for (const name of names) {
-    if (update) updateMap(name, added, settings)
+    if (update) await updateMap(name, added, settings)
     else buildMap(name, settings)
   }
   return 0
