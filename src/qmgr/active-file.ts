@@ -107,3 +107,14 @@ export function isWhole(spool: Spool, id: QueueId): boolean {
   const facts = statFile(spool, 'active', id)
   return facts === undefined || isReady(facts)
 }
+
+/** Whether a delivery agent holds its lock on the file. */
+export function isInUse(spool: Spool, id: QueueId): boolean {
+  const fd = openActive(spool, id)
+  if (fd === undefined) return false
+  try {
+    return !files.flock(fd, 'exclusive', false)
+  } finally {
+    files.close(fd)
+  }
+}

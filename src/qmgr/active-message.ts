@@ -13,6 +13,8 @@ export type ActiveMessage = {
   readonly activeAtMs: number
   /** Entries, queued or under way, that have not ended. */
   pending: number
+  /** Routing, and notices being made: what goes on without an entry. */
+  steps: number
   /** Some recipient was deferred: the message stays. */
   left: boolean
   /** `postsuper -e` asked for its end. */

@@ -57,7 +57,7 @@ export class ActiveQueue {
   readonly #tools: ActiveTools
   readonly #messages = new Map<QueueId, ActiveMessage>()
   /** Files that are being removed. */
-  readonly #removals = new Set<Promise<void>>()
+  readonly #removals = new Map<QueueId, Promise<void>>()
   /** Messages whose entries have all ended, while notices about them are made. */
   readonly #finishing = new Set<Promise<void>>()
   /** Files that could not be moved to deferred/, and the times of their next attempts. */
@@ -75,13 +75,13 @@ export class ActiveQueue {
 
   /** Resolves when no message is being finished or removed any more. */
   async settled(): Promise<void> {
-    while (this.#finishing.size + this.#removals.size > 0) await Promise.all([...this.#finishing, ...this.#removals])
+    while (this.#finishing.size + this.#removals.size > 0) await Promise.all([...this.#finishing, ...this.#removals.values()])
   }
 
   /** Another queue manager takes over active/: no further file is touched. Resolves when those under way are removed. */
   async abandon(): Promise<void> {
     this.#abandoned = true
-    await Promise.all(this.#removals)
+    await Promise.all(this.#removals.values())
   }
 
   /** Tries again to move what could not be moved to deferred/; called now and then, as nobody else would look for it. */
@@ -91,6 +91,24 @@ export class ActiveQueue {
 
   has(id: QueueId): boolean {
     return this.#messages.has(id)
+  }
+
+  /** Whether somebody here sees to the file: it is in memory, being removed, or waits to be moved to deferred/. */
+  owns(id: QueueId): boolean {
+    return this.#messages.has(id) || this.#removals.has(id) || this.#stranded.has(id)
+  }
+
+  /**
+   * Messages of which nothing is under way: no entry in `atWork`, no routing, no notice. There are none, unless a
+   * program is wrong; see auditor.ts.
+   */
+  withoutWork(atWork: ReadonlySet<ActiveMessage>): ActiveMessage[] {
+    return [...this.#messages.values()].filter((message) => message.steps === 0 && !atWork.has(message))
+  }
+
+  /** Gives up what was thought to be under way: the file waits for its next attempt like any other. */
+  release(message: ActiveMessage): void {
+    this.#defer(message)
   }
 
   /**
@@ -105,14 +123,17 @@ export class ActiveQueue {
     if (!loaded) return false
     const message: ActiveMessage = {
       id, envelope: loaded.envelope, forceExpired: loaded.forceExpired, activeAtMs: clock.now(),
-      pending: 0, left: false,
+      pending: 0, steps: 0, left: false,
     }
     this.#messages.set(id, message)
     this.#logActive(message)
+    message.steps += 1
     try {
       await this.#begin(message)
     } catch (error) {
       this.#cannot('start', message, error)
+    } finally {
+      message.steps -= 1
     }
     return true
   }
@@ -249,9 +270,13 @@ export class ActiveQueue {
 
   /** Never rejects. */
   #finishSoon(message: ActiveMessage): Promise<void> {
+    message.steps += 1
     const finishing = this.#finish(message)
       .catch((error: unknown) => this.#cannot('finish', message, error))
-      .finally(() => this.#finishing.delete(finishing))
+      .finally(() => {
+        message.steps -= 1
+        this.#finishing.delete(finishing)
+      })
     this.#finishing.add(finishing)
     return finishing
   }
@@ -343,10 +368,10 @@ export class ActiveQueue {
     if (this.#abandoned) return
     this.#messages.delete(message.id)
     const removal = this.#unlink(message).finally(() => {
-      this.#removals.delete(removal)
+      this.#removals.delete(message.id)
       this.#tools.wake()
     })
-    this.#removals.add(removal)
+    this.#removals.set(message.id, removal)
   }
 
   async #unlink({ id, envelope }: ActiveMessage): Promise<void> {

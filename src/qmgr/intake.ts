@@ -72,6 +72,17 @@ export class Intake {
     this.poke()
   }
 
+  /** Whether a scan of this queue is under way or about to begin. */
+  isScanning(queue: 'incoming' | 'deferred'): boolean {
+    const scan = queue === 'incoming' ? this.#incoming : this.#deferred
+    return scan.entries !== undefined || scan.wanted
+  }
+
+  /** Takes one message up, where the auditor found that nobody else does. */
+  take(queue: 'incoming' | 'deferred', id: QueueId): void {
+    this.#consider(id, queue, false)
+  }
+
   /** Nothing is taken in any more. */
   stop(): void {
     this.#stopped = true

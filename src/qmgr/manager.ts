@@ -19,16 +19,20 @@ import { openBounceClient, type BounceClient } from '#service/bounce-client.ts'
 import type { EnvelopeRecipient } from '#queue/envelope.ts'
 import { ActiveQueue, type ActiveMessage } from './active.ts'
 import { Agents } from './agents.ts'
+import { auditTools, type Flights } from './audit-tools.ts'
+import { Auditor } from './auditor.ts'
 import { Intake } from './intake.ts'
 import { noticeTools } from './notices.ts'
 import type { RouteTools } from './route.ts'
 import { transportRules } from './rules.ts'
-import { Scheduler, type Assignment, type TransportRules } from './scheduler.ts'
+import { Scheduler, type Assignment, type Outcome, type TransportRules } from './scheduler.ts'
 
 /** How often dead destinations are looked at. */
 const EXPIRE_DEAD_EVERY_MS = 10_000
 /** How often the journal is searched for segments of workers that have ended. */
 const ADOPT_EVERY_MS = 60_000
+/** How often the auditor looks at the queue. */
+const AUDIT_EVERY_MS = 60_000
 /** How long deliveries under way may hold up the next queue manager, or the end of the mail system (4 seconds). */
 const STOP_WAIT_MS = 3000
 const RETRY_TRANSPORT = 'retry'
@@ -43,6 +47,8 @@ export class QueueManager {
   readonly #active: ActiveQueue
   readonly #agents: Agents
   readonly #intake: Intake
+  readonly #auditor: Auditor
+  readonly #flights: Flights = new Map()
   readonly #router: Router
   readonly #bounces: BounceClient
   readonly #journal: JournalWriter
@@ -76,6 +82,7 @@ export class QueueManager {
       activeSize: () => this.#active.size, activeLimit: config.int('qmgr_message_active_limit'),
       activate: (id, from) => this.#active.activate(id, from),
     })
+    this.#auditor = this.#openAuditor()
   }
 
   /** Takes up what an earlier queue manager left in active/, then scans both queues. */
@@ -97,6 +104,7 @@ export class QueueManager {
       this.#active.retryStranded()
       this.#wake()
     })
+    every(AUDIT_EVERY_MS, () => void this.#auditor.round())
     every(ADOPT_EVERY_MS, () => void adoptOrphans(this.#spool).catch((error: unknown) => log.warning(`intake journal: ${String(error)}`)))
   }
 
@@ -128,6 +136,7 @@ export class QueueManager {
   async stop(): Promise<void> {
     this.#stopped = true
     this.#intake.stop()
+    this.#auditor.stop()
     for (const timer of this.#timers) clearInterval(timer)
     clearTimeout(this.#wakeTimer)
     const ended = await Promise.race([this.#workEnded(), wait(STOP_WAIT_MS, false, { ref: false })])
@@ -156,6 +165,7 @@ export class QueueManager {
   async abandon(): Promise<void> {
     this.#stopped = true
     this.#intake.stop()
+    this.#auditor.stop()
     for (const timer of this.#timers) clearInterval(timer)
     clearTimeout(this.#wakeTimer)
     await this.#letGo()
@@ -179,6 +189,23 @@ export class QueueManager {
         if (usesJournal || othersUseJournal(this.#spool)) this.#journal.done(id, createSeconds)
       },
     })
+  }
+
+  #openAuditor(): Auditor {
+    return new Auditor(auditTools({
+      config: this.#config, spool: this.#spool, clock: this.#clock, active: this.#active, intake: this.#intake,
+      scheduler: this.#scheduler, flights: this.#flights, stopped: () => this.#stopped,
+      giveUp: (assignment) => this.#landed(assignment, () => this.#failed(assignment, new Error('its agent is silent'))),
+    }))
+  }
+
+  /** A delivery has ended, one way or the other; only the first end counts. */
+  #landed(assignment: Assignment<ActiveMessage>, end: () => void): void {
+    if (!this.#flights.delete(assignment)) return
+    end()
+    this.#inFlight -= 1
+    this.#wake()
+    if (this.#stopped && this.#inFlight === 0) this.#idle?.()
   }
 
   #routeTools(): (message: ActiveMessage) => RouteTools {
@@ -242,25 +269,29 @@ export class QueueManager {
 
   #deliver(assignment: Assignment<ActiveMessage>): void {
     this.#inFlight += 1
+    this.#flights.set(assignment, this.#clock.now())
     this.#agents.deliver(assignment).then(
-      ({ outcome, left }) => {
-        if (this.#abandoned) return
-        const consequence = this.#scheduler.done(assignment, outcome, this.#clock.now())
-        if (outcome.kind === 'transport-failed') this.#suspend(assignment, outcome.reason)
-        else this.#active.entryDone(assignment.entry.message, left)
-        if (consequence) {
-          const { dead, reason } = consequence
-          if (assignment.entry.transport === RETRY_TRANSPORT) this.#giveBack(dead)
-          else this.#active.suspend(dead, reason)
-        }
-      },
-      (error: unknown) => {
-        if (this.#abandoned) return
-        log.warning(`${assignment.entry.message.id}: delivery request failed: ${String(error)}`)
-        this.#scheduler.done(assignment, { kind: 'reached' }, this.#clock.now())
-        this.#active.entryDone(assignment.entry.message, true)
-      },
-    ).finally(() => this.#delivered())
+      ({ outcome, left }) => this.#landed(assignment, () => this.#ended(assignment, outcome, left)),
+      (error: unknown) => this.#landed(assignment, () => this.#failed(assignment, error)),
+    )
+  }
+
+  #ended(assignment: Assignment<ActiveMessage>, outcome: Outcome, left: boolean): void {
+    if (this.#abandoned) return
+    const consequence = this.#scheduler.done(assignment, outcome, this.#clock.now())
+    if (outcome.kind === 'transport-failed') this.#suspend(assignment, outcome.reason)
+    else this.#active.entryDone(assignment.entry.message, left)
+    if (!consequence) return
+    const { dead, reason } = consequence
+    if (assignment.entry.transport === RETRY_TRANSPORT) this.#giveBack(dead)
+    else this.#active.suspend(dead, reason)
+  }
+
+  #failed(assignment: Assignment<ActiveMessage>, error: unknown): void {
+    if (this.#abandoned) return
+    log.warning(`${assignment.entry.message.id}: delivery request failed: ${String(error)}`)
+    this.#scheduler.done(assignment, { kind: 'reached' }, this.#clock.now())
+    this.#active.entryDone(assignment.entry.message, true)
   }
 
   #suspend(assignment: Assignment<ActiveMessage>, reason: { status: string; text: string }): void {
@@ -271,11 +302,5 @@ export class QueueManager {
   /** Without a retry service nobody can report; the recipients simply wait for their next attempt. */
   #giveBack(entries: readonly { readonly message: ActiveMessage }[]): void {
     for (const { message } of entries) this.#active.entryDone(message, true)
-  }
-
-  #delivered(): void {
-    this.#inFlight -= 1
-    this.#wake()
-    if (this.#stopped && this.#inFlight === 0) this.#idle?.()
   }
 }

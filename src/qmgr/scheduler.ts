@@ -88,6 +88,13 @@ export class Scheduler<M> {
     this.#rulesOf = rulesOf
   }
 
+  /** The messages of all entries that wait for a delivery to start; for the auditor. */
+  * waitingMessages(): Generator<M, void> {
+    for (const { destinations } of this.#transports.values()) {
+      for (const { todo } of destinations.values()) for (const { message } of todo) yield message
+    }
+  }
+
   /** Entries that wait for a delivery to start. */
   get queued(): number {
     return this.#queued

@@ -201,3 +201,15 @@ test('a message that an agent of an earlier queue manager still delivers is put 
   await world.active.activate(id, 'incoming')
   assert.deepEqual(await deliver(world, false), ['a@far.example'])
 })
+
+test('ActiveQueue.withoutWork() names a message of which nothing is under way, and release() lets it wait for its next attempt', async () => {
+  using world = setUp()
+  const id = put(world, ['bob@far.example'])
+  await world.active.activate(id, 'incoming')
+  assert.deepEqual(world.active.withoutWork(new Set(world.scheduler.waitingMessages())), [])
+  const lost = world.scheduler.next('smtp', 0)?.entry.message ?? assert.fail('nothing to deliver')
+  assert.deepEqual([...world.scheduler.waitingMessages()], [])
+  assert.deepEqual([world.active.owns(id), world.active.withoutWork(new Set([lost])), world.active.withoutWork(new Set())], [true, [], [lost]])
+  world.active.release(lost)
+  assert.deepEqual([world.active.owns(id), world.has('deferred', ID), world.has('active', ID)], [false, true, false])
+})
