@@ -15,6 +15,8 @@ export type Installation = {
   readonly main: Readonly<Record<string, string>>
 }
 
+/** Debian's, used for all. */
+export const MASTER_CF = '/usr/share/postfix/master.cf.dist'
 const ROOT = join(import.meta.dirname, '../..')
 /** postconf(5) in_flow_delay: the brake on receivers, which costs Postfix most under full load. */
 const TUNING = { in_flow_delay: '0' }
@@ -35,6 +37,7 @@ export async function buildBundles(): Promise<Bundles> {
 /** Why a mail system cannot be measured here; `undefined` when it can. */
 export function absent(kind: ServerKind): string | undefined {
   if (process.getuid?.() !== 0) return 'servers are started by root'
+  if (!existsSync(MASTER_CF)) return `no ${MASTER_CF}: the user and master.cf of Debian's Postfix are used for all`
   if (kind === 'postfix 3.11') return judgeAbsent()
   return kind === 'posthorn' || existsSync('/usr/sbin/postfix') ? undefined : 'no Postfix is installed'
 }

@@ -104,6 +104,10 @@ async function main(): Promise<void> {
   for (const { kind, reason } of missing) print(`SKIPPED: ${kind}: ${reason}\n`)
   const servers = options.servers.filter((kind) => !missing.some((each) => each.kind === kind))
   if (servers.length === 0) return
+  if (spawnSync('cc', ['--version']).status !== 0) {
+    print('SKIPPED: no C compiler (cc) for the programs that load and take\n')
+    return
+  }
   using tools = compileTools()
   using bundles = options.sources ? undefined : await buildBundles()
   print(`${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}, Linux ${release()}, Node.js ${process.version}, load ${short(loadavg()[0] ?? 0)}; `)

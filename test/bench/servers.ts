@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { getpwnam } from '#system/users.ts'
 import { eventually, freePort } from '#test/support/system.ts'
-import { installation, type Installation, type ServerKind } from './installation.ts'
+import { installation, MASTER_CF, type Installation, type ServerKind } from './installation.ts'
 import { withManyFiles } from './native.ts'
 import { treeCpuMs, treePssKb } from './processes.ts'
 
@@ -28,7 +28,6 @@ export type ServerSetup = {
 }
 
 const REMOVED = Buffer.from(': removed')
-const MASTER_CF = '/usr/share/postfix/master.cf.dist'
 const START_MS = 60_000
 
 /** Counts the lines `…: removed` as they are appended. */

@@ -1,8 +1,8 @@
 /**
  * A queue full of deferred messages: start, listing, removal, memory of the queue manager.
  *
- * The messages are copies of one that the server itself has deferred, with their logs, and due tomorrow; one among them
- * is due now. `postfix start` includes what it checks of the queue (Postfix looks at every file before it starts).
+ * The messages are copies of one that the server itself has deferred, with their logs, and due in an hour; one among
+ * them is due now. `postfix start` includes what it checks of the queue (Postfix looks at every file before it starts).
  */
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
@@ -15,7 +15,8 @@ import type { BenchServer } from '#test/bench/servers.ts'
 import { getpwnam } from '#system/users.ts'
 import { eventually } from '#test/support/system.ts'
 
-const DAY_SECONDS = 86_400
+/** Within maximal_backoff_time, as real ones are. */
+const WAIT_SECONDS = 3600
 const PATIENCE_MS = 600_000
 /** Where in the order of the ids the message is that is due; any other would do. */
 const DUE_AT = 123_457
@@ -85,7 +86,7 @@ async function run(context: Context): Promise<Figures> {
   await server.start()
   await server.stop()
   const now = Math.trunc(Date.now() / 1000)
-  fill(context, server, template, { count: amount - 1, at: now + DAY_SECONDS, from: 0 })
+  fill(context, server, template, { count: amount - 1, at: now + WAIT_SECONDS, from: 0 })
   const due = fill(context, server, template, { count: 1, at: now - 10, from: DUE_AT })
   const first = await startUp(context, server, due)
   const [qmgr = 0] = processesNamed(server.pid, 'qmgr')
