@@ -3,15 +3,13 @@
  *
  * @module
  */
-import { readFileSync } from 'node:fs'
 import type { Config } from '#config/config.ts'
-import { isParameterName } from '#config/parameters/table.ts'
-import { errnoText } from '#system/errno.ts'
+import { ConfigError } from '#config/error.ts'
 import { log } from '#system/log.ts'
+import { builtInTemplates, expandTemplate, NOTICE_KINDS, readTemplates, type Templates } from '#service/notice-templates.ts'
 import type { PlanSettings } from './plan.ts'
-import { builtInTemplates, expandText, parseTemplates, type Templates } from './template.ts'
 
-/** All that the service takes from main.cf, read once. */
+/** All that the service takes from main.cf, read once. The texts of `templates` are expanded. */
 export type BounceSettings = PlanSettings & {
   readonly templates: Templates
   readonly myhostname: string
@@ -25,10 +23,10 @@ export type BounceSettings = PlanSettings & {
   readonly queueService: string
 }
 
-/** @throws {SyntaxError} When a template names a parameter that does not exist. */
+/** Reads the parameters. @throws {ConfigError} A value that cannot be used. */
 export function readSettings(config: Config): BounceSettings {
   return {
-    templates: readTemplates(config),
+    templates: usableTemplates(config),
     notifyClasses: new Set(config.list('notify_classes')),
     doubleBounceSender: config.str('double_bounce_sender'),
     doubleBounceAddress: `${config.str('double_bounce_sender')}@${config.str('myorigin')}`,
@@ -47,27 +45,28 @@ export function readSettings(config: Config): BounceSettings {
   }
 }
 
-function readTemplates(config: Config): Templates {
-  const raw = rawTemplates(config)
-  const value = (name: string): string | undefined =>
-    isParameterName(name) || config.isSet(name) ? config.expand(`\${${name}}`) : undefined
-  const seconds = (name: 'delay_warning_time' | 'maximal_queue_lifetime'): number => config.time(name)
-  const expanded = Object.entries(raw).map(([kind, template]) =>
-    [kind, { ...template, text: expandText(template.text, value, seconds) }] as const)
-  return { ...raw, ...Object.fromEntries(expanded) }
+function logWarning(text: string): void {
+  log.warning(text)
 }
 
-function rawTemplates(config: Config): Templates {
-  const builtIn = builtInTemplates(config.str('header_from_format') === 'standard')
+/** A notice in our words is better than none: they stand in for a file that cannot be used. */
+function usableTemplates(config: Config): Templates {
   const file = config.str('bounce_template_file')
-  if (file === '') return builtIn
+  const builtIn = builtInTemplates(config.str('header_from_format') === 'standard')
   try {
-    return parseTemplates(readFileSync(file, 'utf8'), builtIn, (problem) => log.warning(`${file}: ${problem}`))
+    return expandAll(file === '' ? builtIn : readTemplates(file, builtIn, logWarning), config, file)
   } catch (error) {
-    // A notice in our words is better than none.
-    log.warning(
-      `${file}: ${error instanceof SyntaxError ? error.message : errnoText(error)} -- using built-in templates`
-    )
-    return builtIn
+    if (file === '' || !(error instanceof ConfigError)) throw error
+    for (const text of error.warnings) logWarning(text)
+    logWarning(`${error.message} -- using built-in templates`)
+    return expandAll(builtIn, config, '')
   }
+}
+
+function expandAll(templates: Templates, config: Config, file: string): Templates {
+  const expanded = NOTICE_KINDS.map((kind) => {
+    const template = templates[kind]
+    return [kind, { ...template, text: expandTemplate(kind, template.text, config, file, logWarning) }] as const
+  })
+  return { ...templates, ...Object.fromEntries(expanded) }
 }

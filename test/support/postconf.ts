@@ -60,7 +60,7 @@ export async function runPostconf(directory: string, ...args: readonly string[])
   const err: string[] = []
   const console = {
     out: (text: string) => { out += text },
-    warn: (text: string) => { err.push(`postconf: warning: ${text}`) },
+    warn: (text: string, program = 'postconf') => { err.push(`${program}: warning: ${text}`) },
   }
   try {
     return { status: await main(['-c', directory, ...args], console), out, err }

@@ -38,6 +38,10 @@ const SETTINGS: ReadonlyMap<string, readonly string[]> = new Map(Object.entries(
     'additional_conditions dbname domain encoding expansion_limit hosts idle_interval password query '
     + 'result_format retry_interval select_field select_function table user where_field',
   ),
+  redis: words(
+    'dbname domain password prefix query result_format sentinel_password sentinel_user timeout tls_CAfile '
+    + 'tls_CApath tls_cert_file tls_ciphers tls_key_file tls_verify_cert url user',
+  ),
   sqlite: words(
     'additional_conditions dbpath domain expansion_limit query result_format select_field table '
     + 'where_field',

@@ -20,13 +20,18 @@ import { PROGRAM, readOptions, type PostconfOptions } from './options.ts'
 import { Session } from './session.ts'
 import { showMain } from './show-main.ts'
 import { showMaster } from './show-master.ts'
+import { showTemplates, templateReader } from './templates.ts'
 
 /** Where a run writes; tests replace it. */
-export type PostconfConsole = { readonly out: (text: string) => void; readonly warn: (text: string) => void }
+export type PostconfConsole = {
+  readonly out: (text: string) => void
+  /** `program` stands before the warning; without it, postconf. */
+  readonly warn: (text: string, program?: string) => void
+}
 
 const processConsole: PostconfConsole = {
   out: (text) => { process.stdout.write(text) },
-  warn: (text) => { printWarning(PROGRAM, text) },
+  warn: (text, program = PROGRAM) => { printWarning(program, text) },
 }
 
 /**
@@ -38,7 +43,7 @@ const processConsole: PostconfConsole = {
  */
 export async function main(argv: readonly string[], { out, warn }: PostconfConsole = processConsole): Promise<number> {
   const options = readOptions(argv)
-  const console = { out, warn: (text: string) => warn(printableBytes(text)) }
+  const console = { out, warn: (text: string, program?: string) => warn(printableBytes(text), program) }
   try {
     await run(options, console)
   } catch (error) {
@@ -61,9 +66,24 @@ async function run(options: PostconfOptions, console: PostconfConsole): Promise<
       return
     case 'b':
     case 't':
-      throw new ConfigError(`-${subject} is not supported by this version of Posthorn`)
+      return showNotices(subject, options, console)
     default:
       for (const line of await facts(options, console)) console.out(`${line}\n`)
+  }
+}
+
+/** Messages carry the name of the service that reads the templates, as those of Postfix do. */
+function showNotices(
+  letter: 'b' | 't', { directory, operands }: PostconfOptions, { out, warn }: PostconfConsole,
+): void {
+  if (operands.length > 1) throw new ConfigError('options -b and -t require at most one template file')
+  const reader = templateReader(directory)
+  try {
+    for (const text of showTemplates(letter, directory, operands[0], (problem) => warn(problem, reader))) out(text)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    for (const text of error.warnings) warn(text, reader)
+    throw new CommandExit(`${reader}: fatal: ${printableBytes(error.message)}`, 1)
   }
 }
 

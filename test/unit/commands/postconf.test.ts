@@ -33,11 +33,11 @@ test('postconf -M keeps the braces of an operand with blanks', async () => {
   assert.equal(out, 'x          unix  -       -       n       -       -       spawn {a b} -o c\n')
 })
 
-test('postconf refuses what this version cannot do', async () => {
-  using site = createConfigSite({ 'main.cf': '', 'master.cf': '' })
-  assert.deepEqual(await runPostconf(site.directory, '-b'), {
-    status: 1, out: '', err: ['postconf: fatal: -b is not supported by this version of Posthorn'],
-  })
+test('postconf -t shows the built-in templates, -b their expanded texts', async () => {
+  using site = createConfigSite({ 'main.cf': 'myhostname = mx.example\n', 'master.cf': '' })
+  const shown = await runPostconf(site.directory, '-t')
+  assert.equal(shown.out.match(/^\w+_template = <<EOF$/gm)?.length, 4)
+  assert.match((await runPostconf(site.directory, '-b')).out, /^expanded_failure_text = <<EOF\nThis is the mail system at host mx\.example\.$/m)
 })
 
 test('postconf -m lists the table types, one a line and sorted', async () => {
