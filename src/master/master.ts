@@ -9,7 +9,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { Config } from '#config/config.ts'
 import { readConfigFile } from '#config/load.ts'
-import { isPending, pendingNoticeClasses } from '#config/parameters/pending.ts'
+import { isPending } from '#config/parameters/pending.ts'
 import { MASTER_DEFAULTS, parseMasterCf, type ServiceEntry } from '#config/master-cf.ts'
 import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
@@ -33,7 +33,6 @@ const TIMER_MS_MAX = 2_147_483_647
 export async function readServices(config: Config): Promise<ServiceSpec[]> {
   const file = join(config.directory, 'master.cf')
   warnPending(config.names(), 'main.cf')
-  warnNoticeClasses(config)
   const defaults = { ...MASTER_DEFAULTS, chroot: isOldest(config), processLimit: config.int('default_process_limit') }
   const entries = lastEntries(parseMasterCf(readConfigFile(file), file, defaults), (entry) => {
     log.warning(`duplicate master.cf entry for service "${entry.name}" (${entry.type}) -- using the last entry`)
@@ -56,12 +55,6 @@ function isOldest(config: Config): boolean {
 /** What a site sets and this version does not act on is said once, at each start. */
 function warnPending(names: Iterable<string>, where: string): void {
   for (const name of names) if (isPending(name)) log.warning(`${where}: parameter ${name} has no effect in this version of Posthorn`)
-}
-
-/** The same for a parameter of which only some values have an effect; the default is not a site's wish. */
-function warnNoticeClasses(config: Config): void {
-  const pending = config.isSet('notify_classes') ? pendingNoticeClasses(config.list('notify_classes')) : []
-  if (pending.length > 0) log.warning(`main.cf: notify_classes ${pending.join(', ')}: no such notices in this version of Posthorn`)
 }
 
 async function specOf(entry: ServiceEntry, config: Config, file: string): Promise<ServiceSpec | undefined> {

@@ -1,9 +1,11 @@
 /** A message in an active queue of its own, and an smtp or lmtp client that delivers it. */
-import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openSmtpClient } from '#deliver/smtp/client.ts'
 import { deliverRequest } from '#deliver/smtp/delivery.ts'
+import { Reporter } from '#deliver/smtp/reporter.ts'
+import { openCleanup } from '#cleanup/cleanup.ts'
 import { configFrom } from '#config/load.ts'
 import type { Resolver } from '#network/dns.ts'
 import { appendRecord, RECORD, sizePayload } from '#queue/record.ts'
@@ -13,7 +15,9 @@ import { queueId, type LogName } from '#queue/spool.ts'
 import type { BounceClient } from '#service/bounce-client.ts'
 import type { DeliverReply, DeliverRequest } from '#service/deliver.ts'
 import { openDelivered } from '#service/delivered.ts'
+import { FAULT, faultsToReport } from '#service/error-notice.ts'
 import { ByteWriter } from '#util/byte-writer.ts'
+import { comparableRecords } from '#test/support/judge.ts'
 import { captureLog } from '#test/support/log.ts'
 import { fakeResolver } from '#test/support/dns.ts'
 
@@ -31,6 +35,8 @@ export type TestMessage = {
 export type TestClient = AsyncDisposable & {
   /** Delivers one message to `nexthop`. */
   deliver(nexthop: string, message?: TestMessage): Promise<TestDelivery>
+  /** Records of the notices to postmaster since the last call, as a test compares them. */
+  notices(): Promise<string[][]>
   /** Connections that wait. */
   readonly waiting: number
 }
@@ -57,15 +63,21 @@ export const QUEUE_ID = queueId('4X1')
 /** Opens a client. */
 export function openTestClient({ parameters = {}, lmtp = false, flags = '', resolver = fakeResolver({}) }: TestClientOptions = {}): TestClient {
   const directory = mkdtempSync(join(tmpdir(), 'posthorn-smtp-'))
-  mkdirSync(join(directory, 'active'))
+  for (const name of ['active', 'incoming', 'hold']) mkdirSync(join(directory, name))
   const config = configFrom({
     queue_directory: directory, myhostname: 'client.example', hash_queue_names: 'deferred', smtp_tls_security_level: 'none', ...parameters,
   })
   const records: { log: LogName; record: StatusRecord }[] = []
   const stop = new AbortController()
+  const reported = (faultsToReport(config) & FAULT.protocol) !== 0
+  const reporter = reported ? new Reporter(config, openCleanup(config), lmtp) : undefined
   const delivered = openDelivered(config, recordingBounces(records))
-  const client = openSmtpClient({ config, service: lmtp ? 'lmtp' : 'smtp', lmtp, flags, stop: stop.signal, resolver, delivered, random: () => 0 })
+  const client = openSmtpClient({ config, service: lmtp ? 'lmtp' : 'smtp', lmtp, flags, stop: stop.signal, resolver, delivered, reporter, random: () => 0 })
   return {
+    notices: async () => {
+      await reporter?.idle()
+      return takeMessages(join(directory, 'incoming'))
+    },
     get waiting() {
       return client.cache.size
     },
@@ -85,6 +97,15 @@ export function openTestClient({ parameters = {}, lmtp = false, flags = '', reso
       rmSync(directory, { recursive: true })
     },
   }
+}
+
+/** The messages of a folder, as a test compares them; they are gone then. */
+function takeMessages(folder: string): string[][] {
+  return readdirSync(folder).toSorted().map((id) => {
+    const records = comparableRecords(readFileSync(join(folder, id)), id)
+    rmSync(join(folder, id))
+    return records
+  })
 }
 
 /** A message in a queue directory of its own, without a client. */

@@ -138,6 +138,8 @@ export type Replies = {
   readonly dot?: string | readonly string[]
   readonly rset?: string
   readonly xforward?: string
+  readonly auth?: string
+  readonly starttls?: string
   /** Close instead of answering this command; `content`: in the middle of the content. */
   readonly dropAt?: string
   /** Never answer this command. */
@@ -197,6 +199,10 @@ function replyTo(verb: string, line: string, replies: Replies): string {
       return replies.data ?? '354 go ahead'
     case 'rset':
       return replies.rset ?? '250 2.0.0 Ok'
+    case 'auth':
+      return replies.auth ?? '502 5.5.1 no'
+    case 'starttls':
+      return replies.starttls ?? '502 5.5.1 no'
     case 'xforward':
       return replies.xforward ?? '250 2.0.0 Ok'
     case 'quit':

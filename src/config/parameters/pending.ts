@@ -11,17 +11,16 @@ const NAMES: ReadonlySet<string> = new Set([
   'biff', 'connection_cache_protocol_timeout', 'connection_cache_service_name',
   'connection_cache_status_update_time', 'connection_cache_ttl_limit', 'cyrus_sasl_config_path',
   'daemon_table_open_error_is_fatal', 'daemon_timeout', 'debug_peer_level', 'debug_peer_list', 'debugger_command',
-  'default_cache_db_type', 'default_delivery_slot_cost', 'default_delivery_slot_discount',
+  'default_delivery_slot_cost', 'default_delivery_slot_discount',
   'default_delivery_slot_loan', 'default_delivery_status_filter', 'default_extra_recipient_limit',
   'default_minimum_delivery_slots', 'default_recipient_refill_delay', 'default_recipient_refill_limit',
   'destination_concurrency_feedback_debug', 'dns_ncache_ttl_fix_enable', 'dnsblog_reply_delay',
   'dnsblog_service_name', 'dnssec_probe', 'enable_idna2003_compatibility',
   'fault_injection_code', 'force_mime_input_conversion', 'fork_attempts', 'fork_delay', 'in_flow_delay',
-  'internal_mail_filter_classes', 'ipc_idle', 'ipc_ttl', 'local_delivery_status_filter', 'maps_rbl_domains',
+  'internal_mail_filter_classes', 'ipc_ttl', 'local_delivery_status_filter', 'maps_rbl_domains',
   'multi_instance_enable', 'multi_instance_group', 'multi_instance_name', 'multi_instance_wrapper',
   'pipe_delivery_status_filter', 'postlogd_watchdog_timeout', 'postmulti_control_commands',
-  'postmulti_start_commands', 'postmulti_stop_commands', 'process_id_directory', 'proxy_read_maps',
-  'proxy_write_maps', 'proxymap_service_name', 'proxywrite_service_name', 'qmgr_clog_warn_time',
+  'postmulti_start_commands', 'postmulti_stop_commands', 'process_id_directory', 'qmgr_clog_warn_time',
   'qmgr_daemon_timeout', 'qmgr_fudge_factor', 'qmgr_ipc_timeout', 'qmgr_message_recipient_minimum',
   'qmqpd_authorized_clients', 'qmqpd_client_port_logging', 'qmqpd_error_delay', 'qmqpd_timeout',
   'reject_tempfail_action', 'requiretls_redact_dsn', 'respectful_logging', 'send_cyrus_sasl_authzid',
@@ -60,12 +59,4 @@ export function isPending(name: string): boolean {
   if (USED.has(name)) return false
   if (PREFIXES.some((prefix) => name.startsWith(prefix))) return true
   return NAMES.has(name) || (name.startsWith('lmtp_') && NAMES.has(`smtp_${name.slice('lmtp_'.length)}`))
-}
-
-/** Values of notify_classes for which notices are made; transcripts of sessions and errors are not sent yet. */
-const NOTICE_CLASSES: ReadonlySet<string> = new Set(['bounce', '2bounce', 'delay'])
-
-/** The classes of a notify_classes value that have no effect yet. */
-export function pendingNoticeClasses(classes: readonly string[]): string[] {
-  return classes.filter((name) => !NOTICE_CLASSES.has(name))
 }

@@ -18,6 +18,7 @@ import { openGeneric, type GenericAddresses } from './generic.ts'
 import type { HandshakeTools } from './handshake.ts'
 import { LookupMemo } from './lookup-memo.ts'
 import { parameterNames } from './parameter-name.ts'
+import type { Reporter } from './reporter.ts'
 import { openRequireTls, type RequireTlsPolicies } from './require-tls.ts'
 import { openSaslClient } from './sasl.ts'
 import { readSettings, type Settings } from './settings.ts'
@@ -39,6 +40,8 @@ export type SmtpClient = {
   readonly generic: GenericAddresses
   readonly filters: Filters
   readonly handshake: HandshakeTools
+  /** Tells postmaster of errors; undefined: nobody wants to know. */
+  readonly reporter: Reporter | undefined
   readonly transaction: Pick<TransactionOptions, 'lmtp' | 'skipQuitResponse' | 'pauseSeconds'>
   /** `flags=` of master.cf: D, O, R, X. */
   readonly flags: string
@@ -61,6 +64,7 @@ export type ClientOptions = {
   /** Replaced in tests. */
   readonly resolver?: Resolver
   readonly delivered?: Delivered
+  readonly reporter?: Reporter | undefined
   readonly random?: Random
 }
 
@@ -73,7 +77,7 @@ export function openSmtpClient(options: ClientOptions): SmtpClient {
   const tools = { resolver, settings, random: options.random ?? ((limit: number) => randomInt(limit)) }
   const generic = openGeneric(config, lmtp)
   return {
-    settings, generic, flags, stop,
+    settings, generic, flags, stop, reporter: options.reporter,
     spool: options.spool ?? openSpool(config),
     delivered: options.delivered ?? openDelivered(config, openBounceClient(config)),
     lookups: new LookupMemo(tools),

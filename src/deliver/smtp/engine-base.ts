@@ -27,6 +27,7 @@ export type EngineInternals = {
   _onError(error: Error): void
   _onTimeout(): void
   _processResponse(): void
+  _sendCommand(text: string, shown?: string): void
   _upgradeConnection(callback: (error: Error | null) => void): void
   _clearPhase(): void
   _destroy(): void
@@ -34,7 +35,7 @@ export type EngineInternals = {
 
 /** The names of these internals, for the contract test. */
 export const ENGINE_METHODS = [
-  '_onConnect', '_actionGreeting', '_onError', '_onTimeout', '_processResponse', '_upgradeConnection', '_clearPhase',
+  '_onConnect', '_actionGreeting', '_onError', '_onTimeout', '_processResponse', '_sendCommand', '_upgradeConnection', '_clearPhase',
   '_destroy',
 ] as const satisfies readonly (keyof EngineInternals)[]
 

@@ -11,6 +11,7 @@
 import type { Socket } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 import type { SMTPConnectionAuth } from 'nodemailer/lib/smtp-connection'
+import { HIDDEN, withoutSecret, type Transcript } from '#mail/transcript.ts'
 import { decodeRaw, encodeRaw } from '#util/raw-text.ts'
 import { isAscii } from '#util/ascii.ts'
 import { ConnectionBase } from './engine-base.ts'
@@ -44,6 +45,8 @@ export type TlsStart = { readonly options: ConnectionOptions; readonly servernam
 const NEVER_MS = 2 ** 31 - 1
 /** A server that sends more than this without ending its reply is cut off. */
 const REPLY_BYTES_MAX = 256 * 1024
+/** Of one reply this much is shown to postmaster, as Postfix has it (line_length_limit). */
+const REPLY_SHOWN_BYTES_MAX = 2048
 /** How long a server may take to close after QUIT. */
 const CLOSE_TIMEOUT_MS = 5000
 
@@ -64,6 +67,10 @@ export type EngineOptions = {
 export class SmtpEngine extends ConnectionBase {
   /** What is being waited for. */
   stage: Stage | 'idle' = 'idle'
+  /** The server said something that is no reply. */
+  spokeNonsense = false
+  /** Takes note of what is said; undefined: nobody wants to know. */
+  transcript: Transcript | undefined
   /** Why the connection cannot be used any more. */
   broken: ConnectionBroken | undefined
   readonly #times: StageTimes
@@ -72,6 +79,8 @@ export class SmtpEngine extends ConnectionBase {
   #waiter: Waiter | undefined
   #drainWaiter: Waiter | undefined
   #greeting = ''
+  /** Whether the answer to QUIT matters to anyone. */
+  #hearsQuit = false
   #garbage = ''
   #onIdleEnd: (() => void) | undefined
   #timeoutSeconds = -1
@@ -129,7 +138,10 @@ export class SmtpEngine extends ConnectionBase {
   exchange(commands: readonly Command[], onReply: OnReply): Promise<void> {
     this.expect(commands.map(({ stage }) => stage), onReply)
     let text = ''
-    for (const { line } of commands) text += `${line}\r\n`
+    for (const { line } of commands) {
+      text += `${line}\r\n`
+      this.transcript?.out(line)
+    }
     this.write(isAscii(text) ? text : Buffer.from(encodeRaw(text)))
     return this.settled()
   }
@@ -142,6 +154,7 @@ export class SmtpEngine extends ConnectionBase {
       const next = stages[index + 1]
       this._responseActions.push((raw) => {
         const reply = parseServerReply(raw)
+        if (stages[index] !== 'quit' || this.#hearsQuit) this.#heard(raw)
         if (next === undefined) this.#rest()
         else this.#await(next)
         onReply(reply, index, raw)
@@ -227,16 +240,37 @@ export class SmtpEngine extends ConnectionBase {
     })
   }
 
-  /** The QUIT that went out with the last bytes is to be answered. */
-  expectQuit(): void {
+  /**
+   * The QUIT that went out with the last bytes is to be answered.
+   *
+   * @param wait The answer is waited for.
+   */
+  expectQuit(wait: boolean): void {
     const { stage } = this
+    this.#hearsQuit = wait
+    this.transcript?.out('QUIT')
     this.expect(['quit'], IGNORE)
     if (stage !== 'idle') this.enter(stage)
+  }
+
+  /**
+   * Sends the last command, and QUIT with it: no reply of the one changes the other.
+   *
+   * @param wait The answer to QUIT is waited for.
+   * @throws {ConnectionBroken}
+   */
+  lastCommand(line: string, stage: Stage, wait: boolean): Promise<void> {
+    this.expect([stage], IGNORE)
+    this.transcript?.out(line)
+    this.write(`${line}\r\nQUIT\r\n`)
+    this.expectQuit(wait)
+    return this.settled()
   }
 
   /** Says QUIT, if anyone listens, and closes; what the server answers does not matter. */
   async leave(wait: boolean): Promise<void> {
     if (!this.closed) {
+      this.#hearsQuit = wait
       const said = this.exchange([{ line: 'QUIT', stage: 'quit' }], IGNORE).catch(IGNORE)
       if (wait) await said
     }
@@ -263,6 +297,7 @@ export class SmtpEngine extends ConnectionBase {
     this._clearPhase()
     this.#rest()
     this.#greeting = raw
+    this.#heard(raw)
     this.#settle()
   }
 
@@ -282,6 +317,8 @@ export class SmtpEngine extends ConnectionBase {
     for (let reply = this.#nextReply(); reply !== undefined; reply = this.#nextReply()) {
       const action = this._responseActions.shift()
       if (action === undefined) return this.#unexpected()
+      // A login is the package's own conversation.
+      if (this.stage === 'auth') this.#heard(reply)
       action.call(this, reply)
     }
   }
@@ -296,9 +333,27 @@ export class SmtpEngine extends ConnectionBase {
         this.#garbage = ''
         return text
       }
+      this.spokeNonsense = true
       this.#garbage = raw === '' ? this.#garbage : `${text}\n`
     }
     return undefined
+  }
+
+  /** Only the package's login says something by this: a mechanism and what follows from it. */
+  override _sendCommand(text: string, shown?: string): void {
+    this.transcript?.out(text.startsWith('AUTH ') ? withoutSecret(text) : HIDDEN)
+    super._sendCommand(text, shown)
+  }
+
+  #heard(raw: string): void {
+    if (this.transcript === undefined) return
+    let bytes = 0
+    for (const line of raw.split('\n')) {
+      // A server that goes on for ever has said enough.
+      if (bytes >= REPLY_SHOWN_BYTES_MAX) return
+      bytes += line.length + 1
+      this.transcript.in(line)
+    }
   }
 
   /** RFC 5321 §3.8: a server may leave at any time. Whatever else it says unasked, the order of replies is lost. */

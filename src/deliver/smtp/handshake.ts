@@ -11,7 +11,9 @@ import { asciiUpper, equalsIgnoreCase } from '#util/ascii.ts'
 import { splitAtChars } from '#util/split.ts'
 import type { TlsStart } from './engine.ts'
 import { discardedWords, NO_CAPABILITIES, parseCapabilities, parseDiscard } from './capabilities.ts'
-import { isPositive, refusedToTalk, replyFailure, type Failure, type ServerReply } from './failure.ts'
+import {
+  isPositive, isProtocolError, refusedToTalk, replyFailure, type Failure, type ServerReply,
+} from './failure.ts'
 import { applyWorkarounds, isMasked } from './pix.ts'
 import type { RequireTls } from './require-tls.ts'
 import type { SaslClient } from './sasl.ts'
@@ -126,7 +128,10 @@ class Handshake {
     const wrapper = this.#settings.tlsWrapper ? this.#tlsStart() : undefined
     const { reply, raw } = await engine.greeting(wrapper)
     if (wrapper !== undefined) this.#judgeTls()
-    if (!isPositive(reply)) throw new Refusal(refusedToTalk(host, namaddr, reply, this.#settings.skip5xxGreeting))
+    if (!isPositive(reply)) {
+      this.#blame(reply)
+      throw new Refusal(refusedToTalk(host, namaddr, reply, this.#settings.skip5xxGreeting))
+    }
     const { pix } = this.#settings
     if (isMasked(raw)) this.#noEsmtp = await applyWorkarounds(this.#session, this.#facts, pix, this.#tools.pixMaps)
     const [, ...words] = splitAtChars(raw.replace(/^\d+-/, '$& '), ' \t\n')
@@ -158,7 +163,13 @@ class Handshake {
   }
 
   #mustBePositive(reply: ServerReply): void {
-    if (!isPositive(reply)) throw new Refusal(refusedToTalk(this.#session.host, this.#session.namaddr, reply, false))
+    if (isPositive(reply)) return
+    this.#blame(reply)
+    throw new Refusal(refusedToTalk(this.#session.host, this.#session.namaddr, reply, false))
+  }
+
+  #blame(reply: ServerReply): void {
+    if (isProtocolError(reply)) this.#session.faulty = true
   }
 
   async #learn(raw: string): Promise<void> {

@@ -35,6 +35,8 @@ export class Session {
   uses = 1
   /** Of the best preference of its destination. */
   bestMx = false
+  /** The server has said that we broke the protocol, or broke it itself: postmaster may be told. */
+  faulty = false
   /** Must not be used for another message. */
   tainted = false
   /** `.` goes out after a pause, for broken firewalls. */

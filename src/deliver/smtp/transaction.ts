@@ -173,7 +173,10 @@ class Transaction {
 
   #refusal(reply: ServerReply, command: keyof typeof REPLY_TO): Failure {
     // RFC 5321 §4.2.4: a reply that says we broke the protocol makes the session suspect.
-    if (isProtocolError(reply)) this.#session.tainted = true
+    if (isProtocolError(reply)) {
+      this.#session.tainted = true
+      this.#session.faulty = true
+    }
     return refused(this.#session.host, this.#session.namaddr, reply, command)
   }
 
@@ -224,7 +227,8 @@ class Transaction {
     }
     engine.write(Buffer.concat([last, Buffer.from(tail.text)]))
     engine.enter('dot')
-    if (tail.saysQuit) engine.expectQuit()
+    engine.transcript?.out('.')
+    if (tail.saysQuit) engine.expectQuit(!this.#options.skipQuitResponse)
     return true
   }
 
@@ -245,19 +249,24 @@ class Transaction {
   /** Nothing more to send: RSET, and QUIT unless the connection is kept. */
   async #abort(): Promise<boolean> {
     if (this.#dataReply !== undefined && isIntermediate(this.#dataReply)) return this.#endEmptyData()
-    const keep = this.#options.keep()
+    if (!this.#options.keep()) return this.#end('RSET', 'abort')
     await this.#session.engine.command('RSET', 'abort')
     this.#progress.completeSession = true
-    if (keep) return true
-    await this.#quit(false)
-    return false
+    return true
   }
 
   /** The server took DATA though it took no recipient: RFC 2920 §3.1, an empty message ends it. */
-  async #endEmptyData(): Promise<boolean> {
-    await this.#session.engine.command('.', 'dot')
+  #endEmptyData(): Promise<boolean> {
+    return this.#end('.', 'dot')
+  }
+
+  /** RFC 2920 §3.1: where the server takes commands together, QUIT goes out with the last one. */
+  async #end(line: string, stage: Stage): Promise<boolean> {
+    const { engine, capabilities: { pipelining } } = this.#session
+    if (pipelining) await engine.lastCommand(line, stage, !this.#options.skipQuitResponse)
+    else await engine.command(line, stage)
     this.#progress.completeSession = true
-    await this.#quit(false)
+    await this.#quit(pipelining)
     return false
   }
 

@@ -102,6 +102,7 @@ export class Visitor {
     }
     const { heloName: name, lmtp, times, deadline } = settings
     const engine = new SmtpEngine(connected.socket, { name, lmtp, times, deadline })
+    this.#client.reporter?.sessionStarts(engine, this.#progress.request.sender)
     const session = new Session(engine, endpoint, policy.level)
     session.bestMx = facts.bestMx
     this.#progress.session = session
@@ -128,6 +129,7 @@ export class Visitor {
         continue
       }
       session.uses++
+      this.#client.reporter?.sessionStarts(session.engine, this.#progress.request.sender)
       const takeBack = onTaken(session)
       if (await this.#transfer(session)) return true
       takeBack()
@@ -170,7 +172,7 @@ export class Visitor {
       if (!(error instanceof ConnectionBroken)) throw error
       this.#breakOff(session, error)
     }
-    this.#progress.endSession()
+    this.#endSession(session)
     return false
   }
 
@@ -230,7 +232,7 @@ export class Visitor {
         return false
       } else this.#breakOff(session, error)
     }
-    progress.endSession()
+    this.#endSession(session)
     return true
   }
 
@@ -250,8 +252,14 @@ export class Visitor {
     this.#progress.fail({ dsn: '5.3.4', reason }, false)
     this.#progress.completeSession = true
     await session.engine.leave(false)
-    this.#progress.endSession()
+    this.#endSession(session)
     return true
+  }
+
+  /** The session has done what it can for this message. */
+  #endSession(session: Session): void {
+    this.#client.reporter?.sessionEnded(session)
+    this.#progress.endSession()
   }
 
   #probe(): 'rcpt' | 'data' | undefined {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { configFrom } from '#config/load.ts'
-import { isPending, pendingNoticeClasses } from '#config/parameters/pending.ts'
+import { isPending } from '#config/parameters/pending.ts'
 import { readServices } from '#master/master.ts'
 import { captureLog } from '#test/support/log.ts'
 
@@ -15,11 +15,6 @@ test('isPending() knows names, families, and the lmtp_ twin of an smtp_ name', (
     ['myhostname', false], ['lmtp_helo_timeout', false],
   ] as const
   for (const [name, expected] of cases) assert.equal(isPending(name), expected, name)
-})
-
-test('pendingNoticeClasses() leaves the classes for which notices are made', () => {
-  assert.deepEqual(pendingNoticeClasses(['bounce', '2bounce', 'delay']), [])
-  assert.deepEqual(pendingNoticeClasses(['protocol', 'bounce', 'policy']), ['protocol', 'policy'])
 })
 
 test('readServices() warns of what a site sets without effect, in main.cf and by -o, and of nothing else', async () => {
@@ -35,6 +30,6 @@ test('readServices() warns of what a site sets without effect, in main.cf and by
   const discard = 'warning: master.cf: discard/unix: parameter biff has no effect in this version of Posthorn'
   assert.deepEqual(log.texts(), [
     'warning: main.cf: parameter in_flow_delay has no effect in this version of Posthorn',
-    'warning: main.cf: notify_classes protocol: no such notices in this version of Posthorn', discard, discard,
+    discard, discard,
   ])
 })
