@@ -4,7 +4,25 @@
  * @module
  */
 import type { Config } from '#config/config.ts'
-import { getpwnam } from '#system/users.ts'
+import { ConfigError } from '#config/error.ts'
+import { loadConfig } from '#config/load.ts'
+import { getpwnam, isRoot } from '#system/users.ts'
+
+/**
+ * Whether the caller may control the mail system: root, or the mail_owner of an instance that runs without root.
+ * Nobody else is told what is wrong with the configuration.
+ *
+ * @param directory Of the configuration, as for loadConfig().
+ */
+export function mayControl(directory: string | undefined): boolean {
+  if (isRoot()) return true
+  try {
+    return getpwnam(loadConfig(directory).str('mail_owner'))?.uid === process.geteuid?.()
+  } catch (error) {
+    if (error instanceof ConfigError) return false
+    throw error
+  }
+}
 
 /**
  * Becomes mail_owner when the caller is root. Does nothing when the caller is mail_owner already.

@@ -8,11 +8,13 @@
  *
  * @module
  */
-import { Config } from '#config/config.ts'
+import { checkBasics } from '#config/basics.ts'
+import type { Config } from '#config/config.ts'
 import { ConfigError } from '#config/error.ts'
 import { configDirectory, DEFAULT_CONFIG_DIRECTORY, loadConfig } from '#config/load.ts'
+import { LogConfigError, logDestination } from '#service/logging.ts'
 import { filterEnvironment } from '#system/environment.ts'
-import { CommandExit, fatal } from './getopt.ts'
+import { CommandExit, fatal, warn } from './getopt.ts'
 
 /** Whether this process has rights that its caller has not. root has all rights anyway. */
 export function hasExtraRights(): boolean {
@@ -42,9 +44,10 @@ export function authorizeDirectory(program: string, directory: string, standard:
 }
 
 /**
- * Reads the configuration that `-c` or MAIL_CONFIG names, if the caller may choose it.
+ * Reads the configuration that `-c` or MAIL_CONFIG names, if the caller may choose it; standard error gets the
+ * warnings about it. What is wrong with it and concerns every program ends this one.
  *
- * @throws {CommandExit} It may not be used, or cannot be read.
+ * @throws {CommandExit} It may not be used, cannot be read, or has such mistakes.
  */
 export function loadTrustedConfig(program: string, directory: string | undefined, exitCode = 1): Config {
   try {
@@ -52,11 +55,20 @@ export function loadTrustedConfig(program: string, directory: string | undefined
     if (hasExtraRights() && wanted !== DEFAULT_CONFIG_DIRECTORY) {
       authorizeDirectory(program, wanted, loadConfig(DEFAULT_CONFIG_DIRECTORY), exitCode)
     }
-    return loadConfig(wanted)
+    const config = loadConfig(wanted, (text) => warn(program, text))
+    checkBasics(config)
+    logDestination(config)
+    return config
   } catch (error) {
-    if (error instanceof ConfigError) return fatal(program, error.message, exitCode)
-    throw error
+    if (!(error instanceof ConfigError) && !(error instanceof LogConfigError)) throw error
+    return configFailure(program, error, exitCode)
   }
+}
+
+/** Ends a command whose configuration is wrong. @throws {CommandExit} */
+function configFailure(program: string, error: ConfigError | LogConfigError, exitCode: number): never {
+  if (error instanceof ConfigError) for (const text of error.warnings) warn(program, text)
+  return fatal(program, error.message, exitCode)
 }
 
 /** Takes everything out of the environment but what import_environment lets in. */

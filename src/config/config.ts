@@ -83,6 +83,25 @@ export class Config {
     })
   }
 
+  /** Reads a parameter as what the table says it is, for its mistakes. @throws {ConfigError} */
+  check(name: ParameterName): void {
+    const parameter = PARAMETERS[name]
+    const text = this.#text(name)
+    switch (parameter.kind) {
+      case 'int':
+      case 'nint':
+      case 'long':
+        return void parseInteger(name, text, parameter.kind === 'long' ? 'long' : 'int', parameter)
+      case 'bool':
+      case 'nbool':
+        return void parseBoolean(name, text)
+      case 'time':
+        return void parseTime(name, text, defaultTimeUnit(parameter.initial), parameter)
+      default:
+        // #text() has looked at the length.
+    }
+  }
+
   /** The items of a list: words between commas and white space; `{ … }` stays one word, braces and all. */
   list(name: ParameterName): string[] {
     return splitOutsideBraces(this.#text(name))

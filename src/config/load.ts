@@ -22,11 +22,14 @@ export function configDirectory(given?: string): string {
  * Reads main.cf.
  *
  * @param directory Default: see configDirectory().
+ * @param warn Gets the text of each warning about the file.
  * @throws {ConfigError} The file cannot be read, or has a line that is no definition.
  */
-export function loadConfig(directory?: string): Config {
+export function loadConfig(directory?: string, warn?: (text: string) => void): Config {
   const where = configDirectory(directory)
-  return new Config({ directory: where, values: readMainCf(where).values })
+  const { values, warnings } = readMainCf(where)
+  if (warn !== undefined) warnings.forEach(warn)
+  return new Config({ directory: where, values })
 }
 
 /** main.cf of a directory, with the warnings that `postconf` prints. @throws {ConfigError} */

@@ -19,6 +19,7 @@
 import { spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { chdir } from 'node:process'
+import { checkBasics } from '#config/basics.ts'
 import type { Config } from '#config/config.ts'
 import { configDirectory, loadConfig } from '#config/load.ts'
 import { prepareJournal, recoverJournal } from '#queue/journal/recover.ts'
@@ -139,6 +140,7 @@ function announce(word: string, config: Config): void {
 async function reload(master: Master, options: Options, oldLog: OpenLog): Promise<OpenLog> {
   try {
     const config = loadConfig(options.directory)
+    checkBasics(config)
     const specs = await readServices(config)
     const newLog = openProgramLog(config, { program: 'master', verbose: options.verbose })
     setLog(newLog)
@@ -180,6 +182,7 @@ async function run(options: Options): Promise<void> {
   const config = loadConfig(options.directory)
   process.env['MAIL_CONFIG'] = config.directory
   const masterLog = openMasterLog(config, options)
+  checkBasics(config)
   const owner = mailOwner(config)
   chdir(config.str('queue_directory'))
   lockInstance(config, owner)

@@ -12,6 +12,7 @@
 import { closeSync } from 'node:fs'
 import { chdir } from 'node:process'
 import type { Config } from '#config/config.ts'
+import { checkBasics } from '#config/basics.ts'
 import { loadConfig } from '#config/load.ts'
 import type { ServiceType } from '#config/master-cf.ts'
 import { errnoText } from '#system/errno.ts'
@@ -26,6 +27,7 @@ import {
 } from './control.ts'
 import { LoadWatch } from './load.ts'
 import { openProgramLog, reopenProgramLog } from './logging.ts'
+import { useProxymap } from './proxymap.ts'
 import { Serving, type WorkerHandlers } from './serve.ts'
 import { Slots } from './slots.ts'
 import { parseWorkerArguments, type WorkerArguments } from './worker-arguments.ts'
@@ -128,10 +130,12 @@ class Life {
     this.#slots = new Slots(Number(process.env[LIMIT_VARIABLE] ?? 0))
     this.#log = openProgramLog(this.#calm, { program, common: this.#common, verbose: args.verbose > 0 })
     setLog(this.#log)
+    checkBasics(this.#calm)
   }
 
   async run(setup: WorkerSetup): Promise<void> {
     chdir(this.#calm.str('queue_directory'))
+    useProxymap()
     const handlers = await setup(this.#worker())
     this.#giveUpRights()
     const serving = new Serving(handlers, {

@@ -2,12 +2,11 @@
  * What postmap and postalias have in common: their options as settings, and how
  * names of tables on the command line are read.
  */
-import { loadConfig } from '#config/load.ts'
-import { ConfigError } from '#config/error.ts'
 import type { Config } from '#config/config.ts'
 import { log, openLog, setLog } from '#system/log.ts'
 import type { CommandLine } from '#commands/getopt.ts'
 import { fatal } from '#commands/getopt.ts'
+import { loadTrustedConfig } from '#commands/setgid.ts'
 import type { Console } from '#commands/console.ts'
 
 /** Settings of one run. */
@@ -56,14 +55,10 @@ export function die(program: string, text: string): never {
 
 /** The configuration, with `-u` and `-U` in it. @throws {CommandExit} */
 function configOf(program: string, letters: ReadonlyMap<string, string | undefined>): Config {
-  try {
-    const config = loadConfig(letters.get('c'))
-    if (letters.has('U')) return config.withOverrides(new Map([['smtputf8_enable', 'yes']]))
-    return letters.has('u') ? config.withOverrides(new Map([['smtputf8_enable', 'no']])) : config
-  } catch (error) {
-    if (error instanceof ConfigError) return die(program, error.message)
-    throw error
-  }
+  log.flush()
+  const config = loadTrustedConfig(program, letters.get('c'))
+  if (letters.has('U')) return config.withOverrides(new Map([['smtputf8_enable', 'yes']]))
+  return letters.has('u') ? config.withOverrides(new Map([['smtputf8_enable', 'no']])) : config
 }
 
 /** The settings that option letters ask for. @throws {CommandExit} The configuration cannot be read. */

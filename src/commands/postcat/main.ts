@@ -91,6 +91,7 @@ function showStandardInput(options: ShowOptions, console: Console): void {
 
 function run({ options: typed, operands }: CommandLine, console: Console): void {
   const letters = new Map(typed.map(([letter, value]) => [letter, value] as const))
+  const config = loadTrustedConfig(PROGRAM, letters.get('c'))
   const options = showOptions(letters)
   if (operands.length === 0) {
     if (!letters.has('q')) showStandardInput(options, console)
@@ -100,7 +101,7 @@ function run({ options: typed, operands }: CommandLine, console: Console): void 
     for (const file of operands) showFile(file, file, options, console)
     return
   }
-  const spool = openSpool(loadTrustedConfig(PROGRAM, letters.get('c')))
+  const spool = openSpool(config)
   for (const id of operands) showQueued(spool, id, options, console)
 }
 

@@ -14,13 +14,13 @@
  * @module
  */
 import { fatal, parseOrUsage, runCommand } from '#commands/getopt.ts'
+import { mayControl } from '#commands/queue-owner.ts'
+import { loadTrustedConfig } from '#commands/setgid.ts'
 import type { Config } from '#config/config.ts'
-import { configDirectory, loadConfig } from '#config/load.ts'
 import { openProgramLog } from '#service/logging.ts'
 import { filterEnvironment } from '#system/environment.ts'
 import { errnoText } from '#system/errno.ts'
 import { log, setLog } from '#system/log.ts'
-import { getpwnam, isRoot } from '#system/users.ts'
 import { unknownVerb, VERBS } from './control.ts'
 
 const PROGRAM = 'postfix'
@@ -30,10 +30,6 @@ const USAGE = 'usage: postfix [-c config_dir] [-Dv] command'
 const SAFE_PATH = '/bin:/usr/bin:/sbin:/usr/sbin'
 /** The level from which on no default is an older version's. */
 const CURRENT_LEVEL = [3, 11] as const
-
-function mayControl(config: Config): boolean {
-  return isRoot() || getpwnam(config.str('mail_owner'))?.uid === process.geteuid?.()
-}
 
 /** The environment for everything that is started: what the configuration lets in. */
 function cleanEnvironment(config: Config, verbose: boolean): void {
@@ -74,11 +70,11 @@ export async function main(argv: readonly string[]): Promise<number> {
   const { options, operands } = parseOrUsage(PROGRAM, 'c:Dv', argv, { usage: USAGE, exitCode: 1 })
   const directory = options.findLast(([letter]) => letter === 'c')?.[1]
   if (directory !== undefined && !directory.startsWith('/')) fatal(PROGRAM, '-c requires absolute pathname')
-  const config = loadConfig(configDirectory(directory))
-  if (!mayControl(config)) {
+  if (!mayControl(directory)) {
     process.stderr.write(`${PROGRAM}: error: to submit mail, use the Postfix sendmail command\n`)
     fatal(PROGRAM, 'the postfix command is reserved for the superuser')
   }
+  const config = loadTrustedConfig(PROGRAM, directory)
   const verbose = options.some(([letter]) => letter === 'v')
   cleanEnvironment(config, verbose)
   openScriptLog(config)

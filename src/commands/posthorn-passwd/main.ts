@@ -20,8 +20,8 @@ import {
 } from 'node:fs'
 import { fatal, parseOrUsage, runCommand } from '#commands/getopt.ts'
 import { processConsole, type Console } from '#commands/console.ts'
+import { loadTrustedConfig } from '#commands/setgid.ts'
 import type { Config } from '#config/config.ts'
-import { loadConfig } from '#config/load.ts'
 import { changeUser, parseUsers } from '#network/sasl/password-file.ts'
 import { argon2Hash, sha512Hash, verifyPassword } from '#network/sasl/passwords.ts'
 import { errnoText, isErrno } from '#system/errno.ts'
@@ -44,7 +44,7 @@ export async function main(argv: readonly string[], tools: PasswdTools = REAL_TO
   const { options, operands } = parseOrUsage(PROGRAM, 'c:f:m:dtl', argv, { usage: USAGE, exitCode: 1 })
   const value = (letter: string): string | undefined => options.findLast(([name]) => name === letter)?.[1]
   const has = (letter: string): boolean => options.some(([name]) => name === letter)
-  const config = loadConfig(value('c'))
+  const config = loadTrustedConfig(PROGRAM, value('c'))
   const path = value('f') ?? config.str('smtpd_sasl_password_file')
   const [user, ...more] = operands
   if (has('l')) {

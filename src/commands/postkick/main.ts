@@ -10,7 +10,7 @@
  * @module
  */
 import { fatal, parseOrUsage, runCommand } from '#commands/getopt.ts'
-import { loadConfig } from '#config/load.ts'
+import { loadTrustedConfig } from '#commands/setgid.ts'
 import { openProgramLog } from '#service/logging.ts'
 import { sendTrigger } from '#service/trigger.ts'
 import { errnoText } from '#system/errno.ts'
@@ -24,7 +24,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const { options, operands } = parseOrUsage(PROGRAM, 'c:v', argv, { usage: USAGE, exitCode: 1 })
   const [group, service, request, ...more] = operands
   if (group === undefined || service === undefined || request === undefined || more.length > 0) fatal(PROGRAM, USAGE)
-  const config = loadConfig(options.findLast(([letter]) => letter === 'c')?.[1])
+  const config = loadTrustedConfig(PROGRAM, options.findLast(([letter]) => letter === 'c')?.[1])
   const log = openProgramLog(config, { program: PROGRAM, stderr: PROGRAM, verbose: options.some(([letter]) => letter === 'v') })
   setLog(log)
   const path = `${group}/${service}`

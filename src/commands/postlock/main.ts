@@ -12,7 +12,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fatal, parseOrUsage, runCommand } from '#commands/getopt.ts'
-import { loadConfig } from '#config/load.ts'
+import { loadTrustedConfig } from '#commands/setgid.ts'
+import type { Config } from '#config/config.ts'
 import { filterEnvironment } from '#system/environment.ts'
 import { errnoText } from '#system/errno.ts'
 import { lockFolder, lockPatience, lockStyles, MailboxLockError, type LockedFolder } from './lock.ts'
@@ -22,9 +23,9 @@ const USAGE = 'usage: postlock [-c config_dir] [-l lock_style] [-v] folder comma
 /** Something that may work later: EX_TEMPFAIL of sysexits.h. */
 const TEMPORARY_FAILURE = 75
 
-async function locked(folder: string, list: string, configDirectory: string | undefined): Promise<LockedFolder> {
+async function locked(folder: string, list: string, config: Config): Promise<LockedFolder> {
   try {
-    return await lockFolder(folder, lockStyles(list), lockPatience(loadConfig(configDirectory)))
+    return await lockFolder(folder, lockStyles(list), lockPatience(config))
   } catch (error) {
     if (!(error instanceof MailboxLockError)) throw error
     const isSetting = error.message.startsWith('unknown mailbox_delivery_lock')
@@ -49,8 +50,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   const [folder, command, ...args] = operands
   if (folder === undefined || command === undefined) fatal(PROGRAM, USAGE, TEMPORARY_FAILURE)
   const value = (letter: string): string | undefined => options.findLast(([each]) => each === letter)?.[1]
-  const config = loadConfig(value('c'))
-  using lock = await locked(folder, value('l') ?? config.str('mailbox_delivery_lock'), value('c'))
+  const config = loadTrustedConfig(PROGRAM, value('c'))
+  using lock = await locked(folder, value('l') ?? config.str('mailbox_delivery_lock'), config)
   const env = filterEnvironment(config.str('export_environment'), process.env)
   return lock.fd >= 0 ? run(command, args, env) : 1
 }

@@ -173,9 +173,9 @@ async function perform({ letter, value }: Mode, config: Config, console: Console
 /** Runs postqueue with these arguments. @throws {CommandExit} */
 export async function postqueue(argv: readonly string[], console: Console = processConsole): Promise<number> {
   const line = parseOrUsage(PROGRAM, 'c:fi:jps:v', argv, { usage: USAGE, exitCode: POSTQUEUE_FAILED })
-  const mode = modeOf(line)
   const directory = line.options.findLast(([letter]) => letter === 'c')?.[1]
   const config = loadTrustedConfig(PROGRAM, directory, POSTQUEUE_FAILED)
+  const mode = modeOf(line)
   cleanEnvironment(config)
   const verbose = line.options.some(([letter]) => letter === 'v')
   setLog(openProgramLog(config, { program: PROGRAM, verbose, stderr: PROGRAM }))

@@ -12,7 +12,7 @@ import { createInterface } from 'node:readline'
 import { setImmediate as turn } from 'node:timers/promises'
 import { CommandExit, fatal, parseOrUsage, runCommand, type TypedOption } from '#commands/getopt.ts'
 import { loadTrustedConfig } from '#commands/setgid.ts'
-import { becomeOwner } from '#commands/queue-owner.ts'
+import { becomeOwner, mayControl } from '#commands/queue-owner.ts'
 import type { Config } from '#config/config.ts'
 import { QueueMaintenance, type MassActions } from '#queue/maintain-all.ts'
 import { emptyTally, MessageActions, type Tally } from '#queue/maintain.ts'
@@ -191,6 +191,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const { options, operands } = parseOrUsage(PROGRAM, 'c:d:e:f:h:H:pr:sSv', argv, { usage: USAGE, exitCode: 1 })
   const directory = options.findLast(([letter]) => letter === 'c')?.[1]
   if (directory !== undefined && !directory.startsWith('/')) fatal(PROGRAM, '-c requires absolute pathname')
+  if (!mayControl(directory)) fatal(PROGRAM, 'use of this command is reserved for the superuser')
   const config = loadTrustedConfig(PROGRAM, directory)
   const verbose = options.some(([letter]) => letter === 'v')
   setLog(openProgramLog(config, { program: PROGRAM, verbose, stderr: PROGRAM }))
