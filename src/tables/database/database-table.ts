@@ -16,6 +16,9 @@ import type { Settings } from './settings.ts'
 /** A byte that was not UTF-8, as `decodeRaw()` has it. */
 const ESCAPED_BYTE_REGEXP = /[\ud800-\udfff]/u
 
+/** Ends the text of a query in all drivers and servers: a key with one is in no database. */
+const NUL = '\0'
+
 /** Which keys are looked up at all. */
 export type DomainFilter = {
   /** Whether the domain of the address `key` is listed; a key without a domain or a local part is not. */
@@ -55,6 +58,7 @@ export type DatabaseParts = {
 /** Makes the table; only whole keys and their parts as callers ask for them, as with indexed files. */
 export function databaseTable({ spec, options }: OpenRequest, name: string, { filter, ask, close }: DatabaseParts): Table {
   const fold = keyFolder(options)
+  const isUtf8 = options.config.bool('smtputf8_enable')
   const skip = (key: string): Lookup => {
     if (log.verbose) log.debug(`${name}: Skipping lookup of '${key}'`)
     return ABSENT
@@ -63,7 +67,11 @@ export function databaseTable({ spec, options }: OpenRequest, name: string, { fi
     name: spec,
     pattern: false,
     lookup(text) {
-      if (ESCAPED_BYTE_REGEXP.test(text)) return skip(text)
+      if (ESCAPED_BYTE_REGEXP.test(text)) {
+        if (isUtf8) log.warning(`${spec}: non-UTF-8 key "${text}": malformed UTF-8 or invalid codepoint`)
+        return ABSENT
+      }
+      if (text.includes(NUL)) return skip(text)
       const key = fold(text)
       if (filter === undefined) return ask(key)
       return whenReady(filter.match(key), (listed) => {
