@@ -11,6 +11,7 @@ import type { Config } from '#config/config.ts'
 import { readConfigFile } from '#config/load.ts'
 import { isPending } from '#config/parameters/pending.ts'
 import { MASTER_DEFAULTS, parseMasterCf, type ServiceEntry } from '#config/master-cf.ts'
+import { monotonicClock } from '#system/clock.ts'
 import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
 import { ReadinessWatch } from '#system/readiness.ts'
@@ -189,7 +190,7 @@ export class Master {
         const timer = setTimeout(callback, Math.min(seconds * 1000, TIMER_MS_MAX))
         return () => clearTimeout(timer)
       },
-      now: () => Date.now(),
+      now: () => monotonicClock.now(),
       wake: (spec) => wake(spec, this.#config.time('trigger_timeout')),
       // A receiver may have died between its last acknowledgment and its word to qmgr.
       onCrash: () => {

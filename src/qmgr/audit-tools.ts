@@ -14,13 +14,15 @@ import type { AuditTools } from './auditor.ts'
 import type { Intake } from './intake.ts'
 import type { Assignment, Scheduler } from './scheduler.ts'
 
-/** Deliveries under way, and since when, in milliseconds. */
+/** Deliveries under way, and since when, in milliseconds of `ticks`. */
 export type Flights = Map<Assignment<ActiveMessage>, number>
 
 export type AuditedParts = {
   readonly config: Config
   readonly spool: Spool
   readonly clock: Clock
+  /** Not the time of day. */
+  readonly ticks: Clock
   readonly active: ActiveQueue
   readonly intake: Intake
   readonly scheduler: Scheduler<ActiveMessage>
@@ -53,8 +55,8 @@ function rulesOf({ config, active, intake }: AuditedParts, queue: AuditedQueue):
 }
 
 /** Deliveries that last longer than any daemon may, of files that no agent has open any more. */
-function releaseSilent({ config, spool, clock, flights, giveUp }: AuditedParts): string[] {
-  const oldest = clock.now() - config.time('daemon_timeout') * 1000
+function releaseSilent({ config, spool, ticks, flights, giveUp }: AuditedParts): string[] {
+  const oldest = ticks.now() - config.time('daemon_timeout') * 1000
   const silent = [...flights].filter(([{ entry }, since]) => since < oldest && !isInUse(spool, entry.message.id))
   for (const [assignment] of silent) giveUp(assignment)
   return silent.map(([{ entry }]) => `${entry.message.id}: active: its delivery has not ended, and nobody has it open; deferred`)

@@ -6,7 +6,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Config } from '#config/config.ts'
 import { externalAddress } from '#mail/address.ts'
-import { systemClock, type Clock } from '#system/clock.ts'
+import { monotonicClock, systemClock, type Clock } from '#system/clock.ts'
 import { log } from '#system/log.ts'
 import { files, O_RDWR } from '#system/files.ts'
 import { othersUseJournal } from '#queue/journal/folder.ts'
@@ -42,6 +42,8 @@ export class QueueManager {
   readonly #config: Config
   readonly #spool: Spool
   readonly #clock: Clock
+  /** Waits of destinations and deliveries: no dead destination stays dead because the time of day was set back. */
+  readonly #ticks: Clock
   readonly #rules: (transport: string) => TransportRules
   readonly #scheduler: Scheduler<ActiveMessage>
   readonly #active: ActiveQueue
@@ -62,9 +64,10 @@ export class QueueManager {
   readonly #timers: NodeJS.Timeout[] = []
   #idle: (() => void) | undefined
 
-  constructor(config: Config, clock: Clock = systemClock) {
+  constructor(config: Config, clock: Clock = systemClock, ticks: Clock = monotonicClock) {
     this.#config = config
     this.#clock = clock
+    this.#ticks = ticks
     this.#spool = openSpool(config, '.')
     this.#router = openRouter(config)
     this.#bounces = openBounceClient(config)
@@ -100,7 +103,7 @@ export class QueueManager {
       this.#intake.scan('deferred')
     })
     every(EXPIRE_DEAD_EVERY_MS, () => {
-      this.#scheduler.expire(this.#clock.now())
+      this.#scheduler.expire(this.#ticks.now())
       this.#active.retryStranded()
       this.#wake()
     })
@@ -193,7 +196,7 @@ export class QueueManager {
 
   #openAuditor(): Auditor {
     return new Auditor(auditTools({
-      config: this.#config, spool: this.#spool, clock: this.#clock, active: this.#active, intake: this.#intake,
+      config: this.#config, spool: this.#spool, clock: this.#clock, ticks: this.#ticks, active: this.#active, intake: this.#intake,
       scheduler: this.#scheduler, flights: this.#flights, stopped: () => this.#stopped,
       giveUp: (assignment) => this.#landed(assignment, () => this.#failed(assignment, new Error('its agent is silent'))),
     }))
@@ -213,7 +216,7 @@ export class QueueManager {
     const common = {
       resolve: (sender: string, recipient: string) => this.#router.resolve(sender, recipient),
       recipientLimit: (transport: string) => this.#rules(transport).recipientLimit,
-      refusal: (transport: string, key: string) => this.#scheduler.refusal(transport, key, this.#clock.now()),
+      refusal: (transport: string, key: string) => this.#scheduler.refusal(transport, key, this.#ticks.now()),
       isDeferredTransport: (transport: string) => !this.#flushing && this.#deferTransports.has(transport),
       errorTransport: config.str('error_service_name'),
       retryTransport: RETRY_TRANSPORT,
@@ -253,7 +256,7 @@ export class QueueManager {
 
   #startDeliveries(): void {
     if (this.#stopped) return
-    const now = this.#clock.now()
+    const now = this.#ticks.now()
     for (const transport of this.#scheduler.waitingTransports()) {
       for (let next = this.#scheduler.next(transport, now); next; next = this.#scheduler.next(transport, now)) {
         this.#deliver(next)
@@ -269,7 +272,7 @@ export class QueueManager {
 
   #deliver(assignment: Assignment<ActiveMessage>): void {
     this.#inFlight += 1
-    this.#flights.set(assignment, this.#clock.now())
+    this.#flights.set(assignment, this.#ticks.now())
     this.#agents.deliver(assignment).then(
       ({ outcome, left }) => this.#landed(assignment, () => this.#ended(assignment, outcome, left)),
       (error: unknown) => this.#landed(assignment, () => this.#failed(assignment, error)),
@@ -278,7 +281,7 @@ export class QueueManager {
 
   #ended(assignment: Assignment<ActiveMessage>, outcome: Outcome, left: boolean): void {
     if (this.#abandoned) return
-    const consequence = this.#scheduler.done(assignment, outcome, this.#clock.now())
+    const consequence = this.#scheduler.done(assignment, outcome, this.#ticks.now())
     if (outcome.kind === 'transport-failed') this.#suspend(assignment, outcome.reason)
     else this.#active.entryDone(assignment.entry.message, left)
     if (!consequence) return
@@ -290,7 +293,7 @@ export class QueueManager {
   #failed(assignment: Assignment<ActiveMessage>, error: unknown): void {
     if (this.#abandoned) return
     log.warning(`${assignment.entry.message.id}: delivery request failed: ${String(error)}`)
-    this.#scheduler.done(assignment, { kind: 'reached' }, this.#clock.now())
+    this.#scheduler.done(assignment, { kind: 'reached' }, this.#ticks.now())
     this.#active.entryDone(assignment.entry.message, true)
   }
 

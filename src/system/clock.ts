@@ -6,6 +6,9 @@ export type Clock = { now(): number }
 /** The clock of the system. */
 export const systemClock: Clock = { now: () => Date.now() }
 
+/** Runs on whatever happens to the time of day: for how long something lasts. Starts near the time of day. */
+export const monotonicClock: Clock = { now: () => performance.timeOrigin + performance.now() }
+
 /** A clock that stands still until it is set, for tests. */
 export class FixedClock implements Clock {
   #now: number

@@ -20,6 +20,12 @@ export type SystemOptions = {
   readonly files?: Readonly<Record<string, string>>
   /** Milliseconds until `waitForLog()` gives up. */
   readonly patienceMs?: number
+  /** Workers come from this folder, where it has them; see test/support/faults.ts. */
+  readonly programs?: string
+  /** A line of sh before master starts, such as `ulimit -n 60`. */
+  readonly before?: string
+  /** Further environment of master. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -73,12 +79,14 @@ export class MailSystem {
   readonly home: string
   readonly #ports: ReadonlyMap<string, number>
   readonly #patienceMs: number
+  readonly #options: SystemOptions
   #master: ChildProcess | undefined
 
-  constructor(home: string, ports: ReadonlyMap<string, number>, patienceMs: number) {
+  constructor(home: string, ports: ReadonlyMap<string, number>, options: SystemOptions = {}) {
     this.home = home
     this.#ports = ports
-    this.#patienceMs = patienceMs
+    this.#options = options
+    this.#patienceMs = options.patienceMs ?? PATIENCE_MS
   }
 
   get etc(): string {
@@ -154,8 +162,11 @@ export class MailSystem {
   /** Starts master, and waits until it listens. */
   async start(): Promise<void> {
     const before = this.log().filter((line) => line.includes('daemon started')).length
-    const master = spawn(process.execPath, [join(ROOT, 'src/master/main.ts'), '-d', '-c', this.etc], {
-      stdio: ['ignore', 'pipe', 'pipe'], detached: true, env: { ...process.env, MAIL_CONFIG: this.etc },
+    const { before: prepare = ':', programs, env } = this.#options
+    const command = [process.execPath, join(ROOT, 'src/master/main.ts'), '-d', '-c', this.etc]
+    const master = spawn('/bin/sh', ['-c', `${prepare} && exec "$@"`, 'sh', ...command], {
+      stdio: ['ignore', 'pipe', 'pipe'], detached: true,
+      env: { ...process.env, MAIL_CONFIG: this.etc, ...(programs === undefined ? {} : { POSTHORN_TEST_PROGRAMS: programs }), ...env },
     })
     this.#master = master
     let said = ''
@@ -228,7 +239,7 @@ export async function createSystem(options: SystemOptions = {}): Promise<MailSys
   for (const [file, text] of Object.entries(files)) fs.writeFileSync(join(home, 'etc', file), fill(text))
   for (const folder of ['data', 'mail']) makeOwned(join(home, folder), uid, gid, 0o755)
   makeSpool(join(home, 'spool'), uid, gid)
-  return new MailSystem(home, ports, options.patienceMs ?? PATIENCE_MS)
+  return new MailSystem(home, ports, options)
 }
 
 function makeOwned(path: string, uid: number, gid: number, mode: number): void {
