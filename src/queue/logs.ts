@@ -5,6 +5,9 @@
  * Writers: bounce (services bounce, defer, trace), cleanup (expanded aliases). Readers: bounce, showq.
  * After a crash in the middle of a record, that record is discarded by the readers.
  *
+ * Recipients in bounce and trace logs are marked as done in the queue file: the name of such a log is made durable
+ * with its first record. Those in defer logs are not: when a crash takes the log, they are tried again all the same.
+ *
  * @module
  */
 import { setTimeout as delay } from 'node:timers/promises'
@@ -16,7 +19,7 @@ import type { QueueId } from './id.ts'
 import { formatStatus, parseStatus, type StatusRecord } from './log-record.ts'
 import { readLines } from './lines.ts'
 import { giveFile } from './owner.ts'
-import { queuePath, relativePath, withParents, type LogName, type Spool } from './spool.ts'
+import { foldersAbove, queuePath, relativePath, syncFolder, withParents, type LogName, type Spool } from './spool.ts'
 
 export type { StatusRecord } from './log-record.ts'
 
@@ -35,24 +38,25 @@ async function lockFile(fd: number, path: string): Promise<void> {
   }
 }
 
-/** Writes and syncs; cuts the file to its old size when that fails. */
-async function writeDurably(fd: number, bytes: Uint8Array): Promise<void> {
+/** Writes and syncs, when the file is new its `folders` too; cuts the file to its old size when that fails. */
+async function writeDurably(fd: number, bytes: Uint8Array, folders: readonly string[]): Promise<void> {
   const { size } = files.fstat(fd)
   try {
     files.write(fd, bytes, 0, bytes.length, null)
     await files.fsync(fd)
+    if (size === 0) for (const folder of folders) await syncFolder(folder)
   } catch (error) {
     files.ftruncate(fd, size)
     throw error
   }
 }
 
-async function appendBytes(spool: Spool, path: string, bytes: Uint8Array): Promise<void> {
+async function appendBytes(spool: Spool, name: LogName, path: string, bytes: Uint8Array): Promise<void> {
   const fd = withParents(spool, path, () => files.open(path, O_WRONLY | O_APPEND | O_CREAT, LOG_MODE))
   try {
     giveFile(fd, path.slice(0, path.lastIndexOf('/')))
     await lockFile(fd, path)
-    await writeDurably(fd, bytes)
+    await writeDurably(fd, bytes, name === 'defer' ? [] : foldersAbove(spool, path))
   } finally {
     files.close(fd)
   }
@@ -88,7 +92,7 @@ export async function appendLog(
   const list = Array.isArray(records) ? records : [records]
   const text = list.map((record: StatusRecord) => formatStatus(record, options.compatible ?? true)).join('')
   const path = queuePath(spool, name, id)
-  await inTurn(path, () => appendBytes(spool, path, encodeRaw(text)))
+  await inTurn(path, () => appendBytes(spool, name, path, encodeRaw(text)))
 }
 
 /**

@@ -38,6 +38,11 @@ type Level = { readonly path: string; readonly reader: DirectoryReader }
 /** One file on its way through the actions. */
 type Candidate = { readonly queue: SpoolName; readonly name: string; readonly path: string; readonly facts: FileFacts }
 
+/** A queue that is not there, or may not be read; Postfix's words. */
+export class QueueDirectoryError extends Error {
+  override readonly name = 'QueueDirectoryError'
+}
+
 /** Runs actions over whole queues. `fixed` tells whether names were changed. */
 export class QueueMaintenance {
   /** Files that got a new name, which the second pass has to complete. */
@@ -69,7 +74,7 @@ export class QueueMaintenance {
   async #queue(queue: SpoolName, actions: MassActions): Promise<void> {
     const depth = this.#spool.hashNames.has(queue) ? this.#spool.hashDepth : 0
     const path = pathIn(this.#spool, queue)
-    const open: Level[] = [{ path, reader: files.openDirectory(path) }]
+    const open: Level[] = [{ path, reader: openQueue(path) }]
     try {
       for (let level = open.at(-1); level; level = open.at(-1)) {
         const name = level.reader.read()
@@ -202,5 +207,13 @@ function removeDirectory(path: string, kind: 'directory' | 'subdirectory'): void
     if (log.verbose) log.info(`remove ${kind} ${path}`)
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) log.warning(`remove ${kind} ${path}: ${errnoText(error)}`)
+  }
+}
+
+function openQueue(path: string): Level['reader'] {
+  try {
+    return files.openDirectory(path)
+  } catch (error) {
+    throw new QueueDirectoryError(`scan_dir_push: open directory ${path}: ${errnoText(error)}`)
   }
 }

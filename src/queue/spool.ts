@@ -11,7 +11,7 @@
  */
 import type { Config } from '#config/config.ts'
 import { isErrno } from '#system/errno.ts'
-import { files, type DirectoryReader, type FileFacts } from '#system/files.ts'
+import { files, O_DIRECTORY, O_RDONLY, type DirectoryReader, type FileFacts } from '#system/files.ts'
 import { hashText, isQueueId, type QueueId } from './id.ts'
 import { giveFolder } from './owner.ts'
 
@@ -38,6 +38,8 @@ export type Spool = {
 }
 
 const DIRECTORY_MODE = 0o700
+/** Names of hash directories: of microseconds in hexadecimal, and where a name is too short. */
+const HASH_CHARACTERS = '0123456789ABCDEF_'
 /** Owner may read, write and execute: the message is complete. */
 const READY_MODE = 0o700
 
@@ -94,6 +96,28 @@ export function foldersAbove(spool: Spool, path: string): string[] {
   const folders: string[] = []
   for (let end = path.lastIndexOf('/'); end > base; end = path.lastIndexOf('/', end - 1)) folders.push(path.slice(0, end))
   return folders
+}
+
+/** All directories that files of a queue are in, the outermost first. */
+export function queueFolders(spool: Spool, queue: SpoolName): string[] {
+  const depth = spool.hashNames.has(queue) ? spool.hashDepth : 0
+  let level = [pathIn(spool, queue)]
+  const folders = level.filter((path) => files.lstat(path)?.isDirectory)
+  for (let i = 0; i < depth; i += 1) {
+    level = level.flatMap((path) => Array.from(HASH_CHARACTERS, (c) => `${path}/${c}`)).filter((path) => files.lstat(path)?.isDirectory)
+    folders.push(...level)
+  }
+  return folders
+}
+
+/** Makes the names in a directory durable. */
+export async function syncFolder(path: string): Promise<void> {
+  const fd = files.open(path, O_RDONLY | O_DIRECTORY)
+  try {
+    await files.fsync(fd)
+  } finally {
+    files.close(fd)
+  }
 }
 
 /** Runs `call`, which puts a file at `path`; makes missing hash directories and tries once more. */

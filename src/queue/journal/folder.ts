@@ -6,7 +6,7 @@
 import { files, O_RDONLY, O_RDWR } from '#system/files.ts'
 import { isErrno } from '#system/errno.ts'
 import { UNKNOWN_PAGE_CACHE } from '#system/page-cache.ts'
-import { pathIn, type Spool } from '#queue/spool.ts'
+import { pathIn, syncFolder, type Spool } from '#queue/spool.ts'
 import { decodeHeader, HEADER_BYTES, NO_MESSAGES, readEntries, type JournalEntry, type SegmentHeader } from './format.ts'
 import { JOURNAL_FOLDER } from './segment.ts'
 
@@ -76,6 +76,30 @@ export function isNeeded(spool: Spool, path: string, lastDoneSeconds: number): b
     // One that begins in the future was begun before the clock was set back.
     return start !== NO_MESSAGES && (start <= lastDoneSeconds || start > now)
   })
+}
+
+/**
+ * Whether a segment may go, or be used again: no other one holds a message that this one says is done, and none that was
+ * deleted or begun anew comes back with one after a crash.
+ *
+ * @param lastDoneSeconds As for `isNeeded()`.
+ */
+export async function mayForget(spool: Spool, path: string, lastDoneSeconds: number): Promise<boolean> {
+  if (lastDoneSeconds === 0) return true
+  if (isNeeded(spool, path, lastDoneSeconds)) return false
+  for (const other of segmentPaths(spool)) if (other !== path) await syncBytes(other)
+  await syncFolder(pathIn(spool, JOURNAL_FOLDER))
+  return true
+}
+
+async function syncBytes(path: string): Promise<void> {
+  const fd = openIfThere(path, O_RDONLY)
+  if (fd === undefined) return
+  try {
+    await files.fdatasync(fd)
+  } finally {
+    files.close(fd)
+  }
 }
 
 /** A segment as it stands on disk, and the page cache that its writer wrote through. */

@@ -15,18 +15,21 @@ import { isRoot } from '#system/users.ts'
 import { errnoText } from '#system/errno.ts'
 import { files, O_CREAT, O_EXCL, O_RDONLY, O_RDWR } from '#system/files.ts'
 import { isSamePageCache } from '#system/page-cache.ts'
+import { readEnvelope } from '#queue/envelope.ts'
 import type { QueueId } from '#queue/id.ts'
-import { pathIn, queuePath, withParents, type QueueName, type Spool } from '#queue/spool.ts'
+import { QueueFileError } from '#queue/record.ts'
+import { pathIn, queuePath, syncFolder, withParents, type QueueName, type Spool } from '#queue/spool.ts'
 import type { JournalEntry } from './format.ts'
-import { isNeeded, lockOrphan, readSegment, segmentPaths, type SegmentContent } from './folder.ts'
-import { JOURNAL_FOLDER, syncFolder } from './segment.ts'
-import { locate, syncSurvivors } from './survivors.ts'
-import { JournalWriter } from './writer.ts'
+import { lockOrphan, mayForget, readSegment, segmentPaths, type SegmentContent } from './folder.ts'
+import { JOURNAL_FOLDER } from './segment.ts'
+import { locate, syncRemovals, syncSurvivors } from './survivors.ts'
+import { journalOf, JournalWriter } from './writer.ts'
 
 /** Where a message waits for its delivery. */
 const LIVE_QUEUES: readonly QueueName[] = ['incoming', 'active', 'deferred', 'hold']
 
 type MessageEntry = Extract<JournalEntry, { kind: 'message' }>
+type DoneEntry = Extract<JournalEntry, { kind: 'done' }>
 
 const READY_MODE = 0o700
 const FOLDER_MODE = 0o700
@@ -69,18 +72,35 @@ async function recover(spool: Spool, owner: Identity): Promise<Recovery> {
   if (all.length === 0) return { restored: [], damaged: [], segments: 0 }
   const damaged = all.filter((content) => content.damaged).map(({ path }) => path)
   for (const path of damaged) log.warning(`intake journal ${path} is damaged; what can be read of it counts`)
-  const { open, closed } = openMessages(all)
+  const { open, closed, done } = openMessages(all)
   const survived = survivedMessages(spool, all)
   const restored = asUser(owner, () => {
     closed.filter((entry) => !survived.has(entry)).forEach((entry) => removeRemnant(spool, entry))
+    done.filter((entry) => !survived.has(entry)).forEach((entry) => removeReturned(spool, entry))
     return open.filter((entry) => restore(spool, entry, survived.has(entry))).map(({ id }) => id)
   })
   for (const id of restored) log.info(`${id}: restored from the intake journal`, { queue_id: id })
   log.flush()
+  const journal = new JournalWriter(spool)
+  await sayLeft(spool, journal, open.filter((entry) => survived.has(entry)))
   await syncSurvivors(spool, open.map(({ id }) => id))
-  const segments = deleteOrphans(all, () => true)
-  await syncFolder(pathIn(spool, JOURNAL_FOLDER))
+  await syncRemovals(spool, LIVE_QUEUES)
+  // Workers that outlive their master still write theirs, and what is done of those must stay.
+  const alone = all.every(({ path }) => isOrphan(path))
+  const segments = await deleteOrphans(spool, all, async (content) => alone || mayForget(spool, content.path, lastDoneOf(content)))
+  await journal.close()
   return { restored, damaged, segments }
+}
+
+/** Messages that left while their queue manager was killed before it could say so: a power cut now must not bring them back. */
+async function sayLeft(spool: Spool, journal: JournalWriter, messages: readonly MessageEntry[]): Promise<void> {
+  const now = Math.trunc(Date.now() / 1000)
+  const left = messages.filter(({ id }) => locate(spool, id) === undefined)
+  try {
+    await Promise.all(left.map(async ({ id, seconds }) => journal.append({ kind: 'done', id, seconds: Math.max(now, seconds) })))
+  } catch (error) {
+    log.warning(`cannot put on record what left the queue: ${errnoText(error)}`)
+  }
 }
 
 /** Messages whose files are as they were left, as the page cache that they were written through is still there. */
@@ -96,12 +116,14 @@ export function journaledMessages(spool: Spool): QueueId[] {
 }
 
 /**
- * Says of those that are gone by now that this was meant: no recovery brings them back. Durable when it resolves. The
- * same of those in maildrop, which get another id when pickup takes them in: they are synced as files.
+ * Makes durable what was done to the queues by hand, and says of those of `ids` that are gone by now that this was
+ * meant: no recovery brings them back. The same of those in maildrop, which get another id when pickup takes them
+ * in: they are synced as files.
  */
 export async function recordRemoved(spool: Spool, ids: readonly QueueId[]): Promise<void> {
   const requeued = ids.filter((id) => locate(spool, id) === 'maildrop')
   await syncSurvivors(spool, requeued)
+  await syncRemovals(spool, [...LIVE_QUEUES, 'maildrop'])
   const gone = [...requeued, ...ids.filter((id) => locate(spool, id) === undefined)]
   if (gone.length === 0) return
   const journal = new JournalWriter(spool)
@@ -109,51 +131,90 @@ export async function recordRemoved(spool: Spool, ids: readonly QueueId[]): Prom
   await journal.close()
 }
 
-/** While the mail system runs: takes over the segments of processes that have ended. */
+/** While the mail system runs: the queue manager takes over the segments of processes that have ended, its predecessor's too. */
 export async function adoptOrphans(spool: Spool): Promise<void> {
   const orphans = segmentPaths(spool).filter(isOrphan)
   if (orphans.length === 0) return
+  const { open } = openMessages(segmentPaths(spool).map(readSegment).filter((content) => content !== undefined))
+  await sayLeft(spool, journalOf(spool), open)
   const contents = orphans.map(readSegment).filter((content) => content !== undefined)
   await syncSurvivors(spool, contents.flatMap(({ entries }) => entries.filter((e) => e.kind === 'message').map(({ id }) => id)))
-  deleteOrphans(contents, ({ path, entries }) => {
-    const lastDone = entries.reduce((last, { kind, seconds }) => kind === 'done' ? Math.max(last, seconds) : last, 0)
-    return !isNeeded(spool, path, lastDone)
-  })
+  await syncRemovals(spool, ['active'])
+  await deleteOrphans(spool, contents, async (content) => mayForget(spool, content.path, lastDoneOf(content)))
 }
 
+function lastDoneOf({ entries }: SegmentContent): number {
+  return entries.reduce((last, { kind, seconds }) => kind === 'done' ? Math.max(last, seconds) : last, 0)
+}
+
+/** Whether its writer has ended; not when it is gone. */
 function isOrphan(path: string): boolean {
   const fd = lockOrphan(path)
   if (fd !== undefined) files.close(fd)
   return fd !== undefined
 }
 
-function deleteOrphans(contents: readonly SegmentContent[], mayGo: (content: SegmentContent) => boolean): number {
+/**
+ * Those with messages go first, and each is durably gone before the next one goes: a message must not outlive the segment
+ * that says it is done.
+ */
+async function deleteOrphans(
+  spool: Spool, contents: readonly SegmentContent[], mayGo: (content: SegmentContent) => Promise<boolean>,
+): Promise<number> {
+  const hasMessages = ({ entries }: SegmentContent): boolean => entries.some(({ kind }) => kind === 'message')
   let count = 0
-  for (const content of contents) {
-    if (!mayGo(content)) continue
+  for (const content of contents.toSorted((a, b) => Number(hasMessages(b)) - Number(hasMessages(a)))) {
+    if (!(await mayGo(content))) continue
     const fd = lockOrphan(content.path)
     if (fd === undefined) continue
     files.unlink(content.path)
     files.close(fd)
+    await syncFolder(pathIn(spool, JOURNAL_FOLDER))
     count += 1
   }
   return count
 }
 
 /**
- * Messages that no entry of any segment calls done, and those that one does. Ids come again: "done" means what came
- * before it.
+ * Messages that no entry of any segment calls done, and those that one does; and what is done of messages that no
+ * segment holds, or holds any more. Ids come again: "done" means what came before it.
  */
-function openMessages(contents: readonly SegmentContent[]): { open: MessageEntry[]; closed: MessageEntry[] } {
-  const doneAt = new Map<QueueId, number>()
+function openMessages(contents: readonly SegmentContent[]): { open: MessageEntry[]; closed: MessageEntry[]; done: DoneEntry[] } {
+  const doneEntries = new Map<QueueId, DoneEntry>()
   const messages = new Map<QueueId, MessageEntry>()
   for (const entry of contents.flatMap(({ entries }) => entries)) {
-    if (entry.kind === 'done') doneAt.set(entry.id, Math.max(doneAt.get(entry.id) ?? 0, entry.seconds))
-    else if ((messages.get(entry.id)?.seconds ?? 0) <= entry.seconds) messages.set(entry.id, entry)
+    if (entry.kind === 'done') {
+      if ((doneEntries.get(entry.id)?.seconds ?? -1) <= entry.seconds) doneEntries.set(entry.id, entry)
+    } else if ((messages.get(entry.id)?.seconds ?? 0) <= entry.seconds) messages.set(entry.id, entry)
   }
-  const isOpen = ({ id, seconds }: MessageEntry): boolean => (doneAt.get(id) ?? -1) < seconds
+  const isOpen = ({ id, seconds }: MessageEntry): boolean => (doneEntries.get(id)?.seconds ?? -1) < seconds
   const all = [...messages.values()]
-  return { open: all.filter(isOpen), closed: all.filter((entry) => !isOpen(entry)) }
+  const done = [...doneEntries.values()].filter(({ id }) => !messages.has(id))
+  return { open: all.filter(isOpen), closed: all.filter((entry) => !isOpen(entry)), done }
+}
+
+/**
+ * Removes the file of a message that had left the queue and that the journal does not hold: it was too large, or durable
+ * as a file by then, and a crash took back its removal. One that was made later is another message of the same name.
+ */
+function removeReturned(spool: Spool, { id, seconds }: DoneEntry): void {
+  const queue = locate(spool, id)
+  if (queue === undefined || !LIVE_QUEUES.includes(queue)) return
+  const path = queuePath(spool, queue, id)
+  if (createSeconds(path, id) <= seconds) files.unlink(path)
+}
+
+/** Infinity: the file does not say. */
+function createSeconds(path: string, id: QueueId): number {
+  const fd = files.open(path, O_RDONLY)
+  try {
+    return readEnvelope(fd, { id, recipientLimit: 1 }).createTime
+  } catch (error) {
+    if (error instanceof QueueFileError) return Infinity
+    throw error
+  } finally {
+    files.close(fd)
+  }
 }
 
 /**

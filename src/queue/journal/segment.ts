@@ -7,9 +7,9 @@
  * @module
  */
 import { randomInt } from 'node:crypto'
-import { files, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_RDWR } from '#system/files.ts'
+import { files, O_CREAT, O_EXCL, O_RDWR } from '#system/files.ts'
 import { giveFile } from '#queue/owner.ts'
-import { pathIn, type Spool } from '#queue/spool.ts'
+import { pathIn, syncFolder, type Spool } from '#queue/spool.ts'
 import { encodeHeader, HEADER_BYTES, NO_MESSAGES } from './format.ts'
 
 /** Below the queue directory. */
@@ -114,15 +114,5 @@ export class Segment {
     const zeros = Buffer.alloc(Math.ceil((this.position + needed - this.#allocated) / piece) * piece)
     files.write(this.fd, zeros, 0, zeros.length, this.#allocated)
     this.#allocated += zeros.length
-  }
-}
-
-/** Makes the names in a directory durable. */
-export async function syncFolder(path: string): Promise<void> {
-  const fd = files.open(path, O_RDONLY | O_DIRECTORY)
-  try {
-    await files.fsync(fd)
-  } finally {
-    files.close(fd)
   }
 }

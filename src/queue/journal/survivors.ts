@@ -7,8 +7,7 @@
 import { files, O_RDONLY } from '#system/files.ts'
 import { isErrno } from '#system/errno.ts'
 import type { QueueId } from '#queue/id.ts'
-import { foldersAbove, queuePath, statFile, type QueueName, type Spool } from '#queue/spool.ts'
-import { syncFolder } from './segment.ts'
+import { foldersAbove, queueFolders, queuePath, statFile, syncFolder, type QueueName, type Spool } from '#queue/spool.ts'
 
 /** In the order in which messages usually move. */
 const PLACES: readonly QueueName[] = ['incoming', 'active', 'deferred', 'hold', 'maildrop', 'corrupt', 'saved']
@@ -42,6 +41,15 @@ export async function syncSurvivors(spool: Spool, ids: Iterable<QueueId>): Promi
     if (looked % LOOKUPS_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve))
   }
   for (const folder of folders) if (files.lstat(folder)) await syncFolder(folder)
+}
+
+/**
+ * Makes durable what left these queues, and what moved in them: a file that is gone stays gone, without a "done".
+ *
+ * @throws {NodeJS.ErrnoException} When one can't be synced.
+ */
+export async function syncRemovals(spool: Spool, queues: readonly QueueName[]): Promise<void> {
+  for (const folder of queues.flatMap((queue) => queueFolders(spool, queue))) await syncFolder(folder)
 }
 
 /** Where the message was when it was synced; undefined: in no queue. */

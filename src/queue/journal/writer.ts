@@ -13,9 +13,9 @@ import { files } from '#system/files.ts'
 import type { QueueId } from '#queue/id.ts'
 import type { Spool } from '#queue/spool.ts'
 import { entryBytes, putEntry, type JournalEntry } from './format.ts'
-import { isNeeded } from './folder.ts'
+import { mayForget } from './folder.ts'
 import { Segment } from './segment.ts'
-import { syncSurvivors } from './survivors.ts'
+import { syncRemovals, syncSurvivors } from './survivors.ts'
 
 type Waiting = { readonly entry: JournalEntry; readonly resolve: () => void; readonly reject: (error: unknown) => void }
 type Used = { readonly segment: Segment; readonly ids: Set<QueueId>; lastDoneSeconds: number }
@@ -82,9 +82,9 @@ export class JournalWriter {
     if (this.#running) await new Promise<void>((resolve) => (this.#idle = resolve))
     await this.#settling
     const used = this.#current
-    if (used) await syncSurvivors(this.#spool, used.ids)
-    if (used && isNeeded(this.#spool, used.segment.path, used.lastDoneSeconds)) used.segment.close()
-    else used?.segment.discard()
+    if (used) await this.#settle(used)
+    if (used && await mayForget(this.#spool, used.segment.path, used.lastDoneSeconds)) used.segment.discard()
+    else used?.segment.close()
     this.#spare?.discard()
     this.#current = this.#spare = undefined
   }
@@ -179,11 +179,12 @@ export class JournalWriter {
   }
 
   /** Its messages become durable as files; then it can be used again. One at a time, in the background. */
-  #putAside({ segment, ids, lastDoneSeconds }: Used): void {
+  #putAside(used: Used): void {
+    const { segment, lastDoneSeconds } = used
     this.#settling = this.#settling.then(async () => {
       try {
-        await syncSurvivors(this.#spool, ids)
-        if (isNeeded(this.#spool, segment.path, lastDoneSeconds)) {
+        await this.#settle(used)
+        if (!(await mayForget(this.#spool, segment.path, lastDoneSeconds))) {
           segment.close()
           return
         }
@@ -197,6 +198,12 @@ export class JournalWriter {
         segment.close()
       }
     })
+  }
+
+  /** What it remembers becomes durable without it. Those that are done have left active/, where qmgr removes them. */
+  async #settle({ ids, lastDoneSeconds }: Used): Promise<void> {
+    await syncSurvivors(this.#spool, ids)
+    if (lastDoneSeconds > 0) await syncRemovals(this.#spool, ['active'])
   }
 
   /** What is done is said again, later. Refused messages are done too: the failed segment may hold them all the same. */
@@ -215,9 +222,9 @@ export class JournalWriter {
     if (!used) return
     this.#settling = this.#settling.then(async () => {
       try {
-        await syncSurvivors(this.#spool, used.ids)
-        if (isNeeded(this.#spool, used.segment.path, used.lastDoneSeconds)) used.segment.close()
-        else used.segment.discard()
+        await this.#settle(used)
+        if (await mayForget(this.#spool, used.segment.path, used.lastDoneSeconds)) used.segment.discard()
+        else used.segment.close()
       } catch {
         used.segment.close()
       }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { isQueueId, isReady, relativePath, scanNames, type QueueId } from '#queue/spool.ts'
+import { isQueueId, isReady, pathIn, relativePath, scanNames, syncFolder, type QueueId } from '#queue/spool.ts'
 import { errnoText } from '#system/errno.ts'
 import { files, type FileFacts } from '#system/files.ts'
 import { log } from '#system/log.ts'
@@ -14,6 +14,9 @@ import type { PickupTools } from './tools.ts'
 /** Files in work at the same time; each holds a descriptor or two. */
 const FILES_MAX = 20
 
+/** How soon what is gone from maildrop stays gone: a crash would bring it back, and it would be taken in twice. */
+const SYNC_WAIT_MS = 50
+
 /** A second name for so long is worth a warning: some program keeps a copy. */
 const LINK_WARN_MS = 60_000
 
@@ -22,6 +25,9 @@ export class Pickup {
   readonly #tools: PickupTools
   #work: Promise<void> | undefined
   #again = false
+  #syncing: Promise<void> | undefined
+  /** Files are gone from maildrop that the running sync may not cover. */
+  #unsynced = false
 
   constructor(tools: PickupTools) {
     this.#tools = tools
@@ -33,9 +39,10 @@ export class Pickup {
     this.#work ??= this.#run()
   }
 
-  /** Resolves when no scan is running. */
+  /** Resolves when no scan is running, and what was taken is durably gone. */
   async idle(): Promise<void> {
     while (this.#work !== undefined) await this.#work
+    await this.#syncing
   }
 
   async #run(): Promise<void> {
@@ -61,7 +68,10 @@ export class Pickup {
       if (facts === undefined || !isQueueId(name)) continue
       if (!isMessage(relativePath(this.#tools.spool, 'maildrop', name), facts)) continue
       const work: Promise<void> = this.#take(name, path).then((gone) => {
-        if (gone) taken++
+        if (gone) {
+          taken++
+          this.#syncSoon()
+        }
         atWork.delete(work)
       })
       atWork.add(work)
@@ -69,6 +79,24 @@ export class Pickup {
     }
     await Promise.all(atWork)
     return taken
+  }
+
+  /** Nobody waits for it: files that are gone in the meantime share it. */
+  #syncSoon(): void {
+    this.#unsynced = true
+    this.#syncing ??= this.#sync().finally(() => (this.#syncing = undefined))
+  }
+
+  async #sync(): Promise<void> {
+    while (this.#unsynced) {
+      await new Promise((resolve) => setTimeout(resolve, SYNC_WAIT_MS))
+      this.#unsynced = false
+      try {
+        await syncFolder(pathIn(this.#tools.spool, 'maildrop'))
+      } catch (error) {
+        log.warning(`sync maildrop: ${errnoText(error)}`)
+      }
+    }
   }
 
   async #take(name: QueueId, path: string): Promise<boolean> {
