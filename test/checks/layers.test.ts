@@ -28,6 +28,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   pino: ['system'],
   ioredis: ['network'],
   'dns-packet': ['network'],
+  pg: ['network'],
+  mysql2: ['network'],
   'ipaddr.js': ['util', 'network', 'tables'],
   selfsigned: ['network'],
   commander: ['commands'],

@@ -3,66 +3,10 @@
  * each reads the files that the other made, where `postconf -m` says that it can.
  */
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { existsSync, utimesSync } from 'node:fs'
+import { utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { main as postalias } from '#commands/postalias/main.ts'
-import { main as postmap } from '#commands/postmap/main.ts'
-import { CommandExit } from '#commands/getopt.ts'
-import { captureLog } from '#test/support/log.ts'
-import { judgeAbsent, judgeCommand } from '#test/support/real-postfix.ts'
-import { tableFolder, type TableFolder } from '#test/support/tables.ts'
-
-type Result = { readonly status: number; readonly out: string; readonly log: string }
-type Postfix = { readonly name: string; readonly absent: string | undefined; command(program: string): [string, ...string[]] }
-
-const JUDGE: Postfix = { name: '3.11', absent: judgeAbsent(), command: judgeCommand }
-const SYSTEM: Postfix = {
-  name: 'of the system',
-  absent: existsSync('/usr/sbin/postmap') ? undefined : 'no Postfix is installed',
-  command: (program) => [`/usr/sbin/${program}`],
-}
-
-/** Lines of Debian's packages, not of Postfix. */
-const DEBIAN = /package installed\?|support is deprecated\.|NON_BERKELEYDB_README/
-
-/** Runs a command of Postfix; repeated lines are taken out of the log. */
-function theirs(postfix: Postfix, folder: TableFolder, program: string, argv: readonly string[], input = ''): Promise<Result> {
-  const [command, ...before] = postfix.command(program)
-  return new Promise((resolve) => {
-    const child = execFile(command, [...before, '-c', folder.path, ...argv], (error, out, err) => {
-      const lines = err.split('\n').filter((line) => line !== '' && !DEBIAN.test(line))
-      resolve({ status: error === null ? 0 : Number(error.code), out, log: [...new Set(lines)].join('\n') })
-    })
-    child.stdin?.end(input)
-  })
-}
-
-async function* stream(text: string): AsyncGenerator<Uint8Array> {
-  yield Buffer.from(text)
-}
-
-async function ours(folder: TableFolder, program: 'postmap' | 'postalias', argv: readonly string[], input = ''): Promise<Result> {
-  using log = captureLog()
-  let out = ''
-  const console = { out: (text: string | Uint8Array) => { out += Buffer.from(text).toString() }, err: () => undefined }
-  const main = program === 'postmap' ? postmap : postalias
-  const lines = (): string[] => log.texts().map((text) => `${program}: ${text}`)
-  try {
-    const status = await main(['-c', folder.path, ...argv], console, stream(input))
-    return { status, out, log: lines().join('\n') }
-  } catch (error) {
-    if (!(error instanceof CommandExit)) throw error
-    return { status: error.exitCode, out, log: [...lines(), error.message].join('\n') }
-  }
-}
-
-function workplace(): TableFolder {
-  const folder = tableFolder()
-  folder.write('main.cf', 'compatibility_level = 3.6\n')
-  return folder
-}
+import { JUDGE, ours, SYSTEM, theirs, workplace, type Postfix, type Result } from '#test/support/postmap.ts'
 
 const CIDR = '1.2.3.0/24 a\n!1.2.0.0/16 notb\nif 1.2.0.0/16\n1.2.5.5 c\n!1.2.6.0/24 d\nendif\n1.2.3.4/24 x\n[2001:db8::]/32 v6\n2001:db9::/32 v6b\n1.2.3 z\nfoo bar\n1.2.3.4\nendif\nif 1.2.0.0/16 junk\n'
 const RULES = '/^foo(.*)bar$/ got $1 ${1} $(1) $$ x\n!/^[a-e]/ nota\n/x/q y\nbad\n/ab\nif /^z/\n/zz/ zz\nendif\nendif\nif !/^z/\n/q$/ endq\nendif\n/a(b)c/  $2\n!/neg(b)/ $1\n/dol3/ a${12}\n/(d)(e)?/ [$2$1]\n/e1$/ e1\n'
