@@ -154,6 +154,10 @@ function isOrphan(path: string): boolean {
   return fd !== undefined
 }
 
+function hasMessages({ entries }: SegmentContent): boolean {
+  return entries.some(({ kind }) => kind === 'message')
+}
+
 /**
  * Those with messages go first, and each is durably gone before the next one goes: a message must not outlive the segment
  * that says it is done.
@@ -161,7 +165,6 @@ function isOrphan(path: string): boolean {
 async function deleteOrphans(
   spool: Spool, contents: readonly SegmentContent[], mayGo: (content: SegmentContent) => Promise<boolean>,
 ): Promise<number> {
-  const hasMessages = ({ entries }: SegmentContent): boolean => entries.some(({ kind }) => kind === 'message')
   let count = 0
   for (const content of contents.toSorted((a, b) => Number(hasMessages(b)) - Number(hasMessages(a)))) {
     if (!(await mayGo(content))) continue
