@@ -11,8 +11,9 @@
  * Source: ldap_table(5); RFC 4511 §4.5.3 (continuation references).
  */
 import { log } from '#system/log.ts'
-import { ConnectionLost, LdapConnection, openConnection, SearchTimeout, SessionRefused } from './ldap-connection.ts'
-import type { LdapSession, SearchOutcome } from './ldap-connection.ts'
+import { ConnectionLost, openConnection, SearchTimeout, SessionRefused } from './ldap-connection.ts'
+import type { LdapConnection, LdapSession, SearchOutcome } from './ldap-connection.ts'
+import { Kept } from './kept.ts'
 import { resultText } from './ldap-result.ts'
 import { encodeFilter } from './ldap-filter.ts'
 import { parseLdapUrl, type LdapServer } from './ldap-url.ts'
@@ -32,8 +33,6 @@ export class DirectoryUnavailable extends Error {
   override readonly name = 'DirectoryUnavailable'
 }
 
-/** After a failure nobody tries again for this long. */
-const RETRY_INTERVAL_MS = 1000
 /** Referrals to referrals, at most. As OpenLDAP's library. */
 const HOPS_MAX = 5
 /** Result codes of its library, for what happens on our side. */
@@ -44,14 +43,12 @@ const BUSY_STATUSES: ReadonlySet<number> = new Set([51, 52])
 /** A client of the servers in `options`. */
 export class LdapClient {
   readonly #options: LdapOptions
-  #connection: Promise<LdapConnection> | undefined
-  #ready: LdapConnection | undefined
-  #failure: { readonly error: Error; readonly until: number } | undefined
+  readonly #kept: Kept<LdapConnection>
   readonly #referred = new Map<string, LdapClient>()
-  #closed = false
 
   constructor(options: LdapOptions) {
     this.#options = options
+    this.#kept = new Kept(() => this.#firstServer())
   }
 
   /**
@@ -67,68 +64,32 @@ export class LdapClient {
 
   /** Ends the connections. */
   close(): void {
-    this.#closed = true
-    this.#reset()
+    this.#kept.close()
     for (const client of this.#referred.values()) client.close()
-  }
-
-  /** Gives up the connection, if it is made; the next search makes one. */
-  #reset(): void {
-    if (this.#ready === undefined) return
-    this.#ready.close()
-    this.#ready = undefined
-    this.#connection = undefined
   }
 
   async #searchHere(request: SearchRequest): Promise<SearchOutcome> {
     const { name, timeoutMs } = this.#options
-    const connection = await this.#connected()
+    const connection = await this.#kept.get()
     try {
       const outcome = await connection.search(request, timeoutMs)
       // A server that is shutting down says so; the next one may not be.
       if (!BUSY_STATUSES.has(outcome.status)) return outcome
-      this.#drop(connection)
+      this.#kept.drop(connection)
       return outcome
     } catch (error) {
-      this.#drop(connection)
+      this.#kept.drop(connection)
       if (error instanceof SearchTimeout) return failure(LOCAL_STATUS.timeout)
-      if (!(error instanceof ConnectionLost) || this.#closed) throw error
+      if (!(error instanceof ConnectionLost) || this.#kept.closed) throw error
       log.info(`dict_ldap_lookup: Lost connection for LDAP source ${name}, reopening`)
     }
-    const again = await this.#connected()
+    const again = await this.#kept.get()
     return again.search(request, timeoutMs).catch((error: unknown) => {
-      this.#drop(again)
+      this.#kept.drop(again)
       if (error instanceof SearchTimeout) return failure(LOCAL_STATUS.timeout)
       if (error instanceof ConnectionLost) return failure(LOCAL_STATUS.serverDown)
       throw error
     })
-  }
-
-  #drop(connection: LdapConnection): void {
-    connection.close()
-    if (this.#ready === connection) this.#reset()
-  }
-
-  #connected(): Promise<LdapConnection> {
-    if (this.#closed) return Promise.reject(new DirectoryUnavailable(`${this.#options.name}: the table is closed`))
-    if (this.#ready?.lost === true) this.#reset()
-    if (this.#failure !== undefined && performance.now() < this.#failure.until) return Promise.reject(this.#failure.error)
-    return (this.#connection ??= this.#connect())
-  }
-
-  async #connect(): Promise<LdapConnection> {
-    try {
-      const connection = await this.#firstServer()
-      this.#failure = undefined
-      this.#ready = connection
-      if (this.#closed) connection.close()
-      return connection
-    } catch (error) {
-      const reason = error instanceof Error ? error : new Error(String(error))
-      this.#failure = { error: reason, until: performance.now() + RETRY_INTERVAL_MS }
-      this.#connection = undefined
-      throw reason
-    }
   }
 
   async #firstServer(): Promise<LdapConnection> {
