@@ -2,8 +2,7 @@
  * Which program a command word of master.cf stands for.
  *
  * Some entries of every master.cf need no process: `cleanup` and `rewrite` are libraries of the programs that use
- * them (their `-o` count), and so are the tables of `proxymap`, the TLS sessions of `tlsmgr` and the kept connections
- * of `scache`.
+ * them (their `-o` count), and so are the TLS sessions of `tlsmgr` and the kept connections of `scache`.
  *
  * @module
  */
@@ -41,13 +40,14 @@ const FOLDERS: Readonly<Record<string, string>> = {
   dnsblog: 'support/dnsblog',
   flush: 'support/flush',
   postlogd: 'support/postlogd',
+  proxymap: 'support/proxymap',
   showq: 'support/showq',
   spawn: 'support/spawn',
   tlsproxy: 'support/tlsproxy',
   verify: 'support/verify',
 }
 
-const LIBRARIES: ReadonlySet<string> = new Set(['cleanup', 'trivial-rewrite', 'proxymap', 'tlsmgr', 'scache'])
+const LIBRARIES: ReadonlySet<string> = new Set(['cleanup', 'trivial-rewrite', 'tlsmgr', 'scache'])
 
 /** A folder with programs for tests; its files count before all others. */
 const TEST_FOLDER_VARIABLE = 'POSTHORN_TEST_PROGRAMS'

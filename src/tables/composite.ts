@@ -8,7 +8,7 @@
  */
 import { splitOutsideBraces } from '#util/split.ts'
 import { isPromise, type MaybePromise } from '#util/maybe.ts'
-import { insideBraces } from './constant.ts'
+import { insideBraces } from './braces.ts'
 import { ABSENT, failed, found, TableOpenError, type Lookup, type OpenRequest, type Table } from './table.ts'
 
 function openMembers(type: string, { name, spec, open }: OpenRequest): Table[] {

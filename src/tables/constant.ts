@@ -5,16 +5,10 @@
  */
 import { log } from '#system/log.ts'
 import { splitAtChars, splitOutsideBraces, stripBraces } from '#util/split.ts'
-import { balancedBraces } from '#util/split.ts'
+import { insideBraces } from './braces.ts'
 import { readFileContent } from './file-content.ts'
 import { keyFolder } from './fold.ts'
-import { ABSENT, failed, found, TableOpenError, type Lookup, type OpenRequest, type Table } from './table.ts'
-
-/** What stands between the outer braces of `{...}`; `undefined` when it is not that, or empty. */
-export function insideBraces(text: string): string | undefined {
-  if (!text.startsWith('{') || balancedBraces(text) !== text.length - 1) return undefined
-  return text.slice(1, -1) || undefined
-}
+import { ABSENT, failed, found, TableOpenError, type Entries, type Lookup, type OpenRequest, type Table } from './table.ts'
 
 function constantTable(spec: string, pattern: boolean, lookup: (key: string) => Lookup): Table {
   return { name: spec, pattern, lookup, close() {} }
@@ -110,7 +104,16 @@ export function openDebug({ name, spec, open }: OpenRequest): Table {
       const result = inner.lookup(key)
       return result instanceof Promise ? result.then((later) => report(key, later)) : report(key, result)
     },
+    ...(inner.entries === undefined ? {} : { entries: () => reportEntries(name, inner.entries?.() ?? []) }),
     refresh: () => inner.refresh?.(),
     close: () => inner.close(),
   }
+}
+
+async function* reportEntries(name: string, entries: Entries): AsyncGenerator<readonly [string, string]> {
+  for await (const [key, value] of entries) {
+    log.info(`${name} sequence: "${key}" = "${value}"`)
+    yield [key, value]
+  }
+  log.info(`${name} sequence: found EOF`)
 }

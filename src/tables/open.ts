@@ -97,6 +97,6 @@ export function openTable(spec: string, options: TableOptions): Table {
     return openOrThrow(spec, options)
   } catch (error) {
     if (!(error instanceof TableOpenError) || options.strict === true) throw error
-    return unavailableTable(spec, error.message)
+    return unavailableTable(spec, error.message, () => openOrThrow(spec, options))
   }
 }

@@ -38,7 +38,7 @@ export interface Table {
   /** Reads the file again when it changed: one stat. Tables of files also do this by themselves, once a second. */
   refresh?(): void
   /** All entries in the order of the store; only for tables that can be walked. */
-  entries?(): Iterable<readonly [key: string, value: string]>
+  entries?(): Entries
   /** Stores an entry, for all to see; only for tables that others can write to while they are open. Never rejects. */
   put?(key: string, value: string): Promise<Change>
   /** Removes an entry likewise. */
@@ -46,6 +46,9 @@ export interface Table {
   /** Gives up files and sockets. The table is not used afterwards. */
   close(): void
 }
+
+/** Entries of a table that can be walked; the walk throws `TableOpenError` when it cannot go on. */
+export type Entries = Iterable<readonly [key: string, value: string]> | AsyncIterable<readonly [key: string, value: string]>
 
 /** How to open a table. */
 export type TableOptions = {
@@ -58,6 +61,11 @@ export type TableOptions = {
   readonly strict?: boolean
   /** Only look for keys with a NUL behind (true) or without (false); default: either. */
   readonly trailingNul?: boolean
+  /**
+   * The table decides about rights: what stands behind `proxy:` is opened here, because the proxymap service is not
+   * trusted with it. Default false.
+   */
+  readonly direct?: boolean
   /** Values name files: answer with the content of the file, as `postmap -F` stores it. Default false. */
   readonly fileContent?: boolean
 }

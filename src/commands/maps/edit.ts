@@ -17,8 +17,8 @@ import { DamagedStore, type StoreFormat } from '#tables/store/store.ts'
 import { TABLE_TYPES } from '#tables/open.ts'
 import { die, type MapName, type MapSettings } from './settings.ts'
 
+/** The most that a new file lets others do. */
 const DEFAULT_MODE = 0o644
-const READ_WRITE_ALL = 0o666
 
 /** The entries of one table, being changed. */
 export class MapEditor {
@@ -37,10 +37,11 @@ export class MapEditor {
     this.#settings = settings
     this.#fold = keyFolder(settings)
     try {
-      this.#file = new StoreFile(name.name, this.#format)
-      if (keep) this.#file.read()
+      this.#file = openFile(name.name, this.#format, keep)
     } catch (error) {
-      die(settings.program, `open database ${this.path}: ${error instanceof DamagedStore ? error.message : errnoText(error)}`)
+      // A file of Berkeley DB is locked before it is opened as one.
+      const what = this.#format.lock === 'flock' && !keep ? 'open' : 'open database'
+      die(settings.program, `${what} ${this.path}: ${error instanceof DamagedStore ? error.message : errnoText(error)}`)
     }
   }
 
@@ -83,12 +84,23 @@ export class MapEditor {
     this.#file.close()
   }
 
-  /** An existing file keeps its owner and mode; a new one gets those of its source, as the settings say. */
+  /** An existing file keeps its owner and mode; a new one is of this process, and gets the mode of its source. */
   #traits(source: FileTraits | undefined): FileTraits {
-    const mode = source === undefined || !this.#settings.savePermissions ? DEFAULT_MODE : source.mode & READ_WRITE_ALL
     if (this.#file.traits !== undefined && this.#format.lock !== 'none') return this.#file.traits
-    const own = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
-    return { ...(source !== undefined && this.#settings.asOwner && own.uid === 0 ? source : own), mode }
+    const mode = source === undefined || !this.#settings.savePermissions ? DEFAULT_MODE : source.mode & DEFAULT_MODE
+    return { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0, mode }
+  }
+}
+
+/** @throws {DamagedStore} @throws {NodeJS.ErrnoException} */
+function openFile(name: string, format: StoreFormat, keep: boolean): StoreFile {
+  const file = new StoreFile(name, format)
+  try {
+    if (keep) file.read()
+    return file
+  } catch (error) {
+    file.close()
+    throw error
   }
 }
 

@@ -9,7 +9,7 @@ import { encodeRaw } from '#util/raw-text.ts'
 import { openTable } from '#tables/open.ts'
 import { DamagedStore } from '#tables/store/store.ts'
 import { storeFormat } from '#tables/store/formats.ts'
-import { TableOpenError, type Table } from '#tables/table.ts'
+import { TableOpenError, type Lookup, type Table } from '#tables/table.ts'
 import { linesOf } from './lines.ts'
 import { die, type MapName, type MapSettings } from './settings.ts'
 
@@ -33,9 +33,19 @@ export function openForQuery({ spec, type }: MapName, settings: MapSettings): Na
   }
 }
 
+/** @throws {CommandExit} The table refuses. */
+async function answerOf(table: Table, key: string, program: string): Promise<Lookup> {
+  try {
+    return await table.lookup(key)
+  } catch (error) {
+    if (error instanceof TableOpenError) return die(program, error.message)
+    throw error
+  }
+}
+
 /** The value of a key, or `undefined`. @throws {CommandExit} The table fails. */
 export async function findKey({ table, title }: NamedTable, key: string, { program }: MapSettings): Promise<string | undefined> {
-  const result = await table.lookup(key)
+  const result = await answerOf(table, key, program)
   if (result.kind === 'absent') return undefined
   if (result.kind === 'error') {
     const detail = table.name.startsWith('fail:') || result.reason === 'Application error' ? `: ${result.reason}` : ''
@@ -97,7 +107,7 @@ export async function queryLines(names: readonly MapName[], input: AsyncIterable
 }
 
 /** `-s`: every entry of the first table. */
-export function listEntries(names: readonly MapName[], settings: MapSettings, style: EntryStyle): number {
+export async function listEntries(names: readonly MapName[], settings: MapSettings, style: EntryStyle): Promise<number> {
   const [name] = names
   if (name === undefined) return 1
   const { table, title } = openForQuery(name, { ...settings, fileContent: false })
@@ -110,8 +120,9 @@ export function listEntries(names: readonly MapName[], settings: MapSettings, st
     return die(settings.program, `table ${title}: sequence operation is not supported`)
   }
   try {
-    for (const [key, value] of table.entries()) printEntry(settings, style, key, value)
+    for await (const [key, value] of table.entries()) printEntry(settings, style, key, value)
   } catch (error) {
+    if (error instanceof TableOpenError) return die(settings.program, error.message)
     if (error instanceof DamagedStore) return die(settings.program, `table ${title}: sequence error: ${error.message}`)
     throw error
   }
@@ -119,5 +130,5 @@ export function listEntries(names: readonly MapName[], settings: MapSettings, st
 }
 
 function isWalkable(type: string): boolean {
-  return storeFormat(type) !== undefined || type === 'texthash' || type === 'inline' || type === 'internal' || type === 'memcache'
+  return storeFormat(type) !== undefined || ['texthash', 'inline', 'internal', 'proxy', 'debug'].includes(type) || type === 'memcache'
 }

@@ -28,6 +28,11 @@ export function readSource({ type, name: path }: MapName, program: string): MapS
   }
 }
 
+/** Owner and mode of the source of a table that is changed without it; `undefined` when there is none. */
+export function sourceTraits({ name }: MapName): FileTraits | undefined {
+  return statSync(name, { throwIfNoEntry: false })
+}
+
 /** Warns about a database that root makes in the folder of somebody else, who could replace it by a link. */
 export function warnAboutOwner({ name }: MapName, { uid }: FileTraits, { asOwner }: MapSettings): void {
   if (process.geteuid?.() !== 0 || !asOwner || uid !== 0) return

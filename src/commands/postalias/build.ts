@@ -7,8 +7,9 @@ import { externalTokens, internalTokens, isOperatorToken, scanTokens, type Token
 import { log } from '#system/log.ts'
 import { logicalLines, spaceWarning, startsWithSpace } from '#util/logical-lines.ts'
 import { isValidUtf8Text } from '#commands/maps/utf8.ts'
+import { asOwnerOf } from '#commands/maps/as-owner.ts'
 import { MapEditor } from '#commands/maps/edit.ts'
-import { readSource, warnAboutOwner } from '#commands/maps/source.ts'
+import { readSource, sourceTraits, warnAboutOwner } from '#commands/maps/source.ts'
 import type { MapName, MapSettings } from '#commands/maps/settings.ts'
 
 /** What a line says: an alias, or what is wrong with it. */
@@ -57,10 +58,12 @@ function addSignatures(editor: MapEditor, { config }: MapSettings, isUpdate: boo
 export function buildAliases(name: MapName, settings: MapSettings): void {
   const { text, traits } = readSource(name, settings.program)
   warnAboutOwner(name, traits, settings)
-  const editor = new MapEditor(name, settings, false)
-  addLines(editor, text, name.name, settings)
-  addSignatures(editor, settings, false)
-  editor.save(traits)
+  asOwnerOf(traits, settings, () => {
+    const editor = new MapEditor(name, settings, false)
+    addLines(editor, text, name.name, settings)
+    addSignatures(editor, settings, false)
+    editor.save(traits)
+  })
 }
 
 /** Adds aliases from standard input. @throws {CommandExit} */
@@ -68,5 +71,5 @@ export function updateAliases(name: MapName, input: string, settings: MapSetting
   const editor = new MapEditor(name, settings, true)
   addLines(editor, input, 'stdin', settings)
   addSignatures(editor, settings, true)
-  editor.save(undefined)
+  editor.save(sourceTraits(name))
 }

@@ -9,9 +9,10 @@ import { parseSourceLine, problemText } from '#tables/source-line.ts'
 import { TableOpenError } from '#tables/table.ts'
 import { log } from '#system/log.ts'
 import { isValidUtf8Text } from '#commands/maps/utf8.ts'
+import { asOwnerOf } from '#commands/maps/as-owner.ts'
 import { MapEditor } from '#commands/maps/edit.ts'
 import { isLive, putLive } from '#commands/maps/live.ts'
-import { readSource, warnAboutOwner } from '#commands/maps/source.ts'
+import { readSource, sourceTraits, warnAboutOwner } from '#commands/maps/source.ts'
 import type { MapName, MapSettings } from '#commands/maps/settings.ts'
 
 /** The value to store, or `undefined`, with a warning, when the file that it names cannot be read. */
@@ -50,9 +51,11 @@ function addLines(editor: Pick<MapEditor, 'add'>, text: string, file: string, se
 export function buildMap(name: MapName, settings: MapSettings): void {
   const { text, traits } = readSource(name, settings.program)
   warnAboutOwner(name, traits, settings)
-  const editor = new MapEditor(name, settings, false)
-  addLines(editor, text, name.name, settings)
-  editor.save(traits)
+  asOwnerOf(traits, settings, () => {
+    const editor = new MapEditor(name, settings, false)
+    addLines(editor, text, name.name, settings)
+    editor.save(traits)
+  })
 }
 
 /** Adds entries from standard input. @throws {CommandExit} */
@@ -64,6 +67,6 @@ export async function updateMap(name: MapName, input: string, settings: MapSetti
   }
   const editor = new MapEditor(name, settings, true)
   addLines(editor, input, 'stdin', settings)
-  editor.save(undefined)
+  editor.save(sourceTraits(name))
   return undefined
 }

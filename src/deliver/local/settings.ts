@@ -44,8 +44,8 @@ export function readSettings(config: Config): LocalSettings {
   const maps = (
     name: 'alias_maps' | 'mailbox_transport_maps' | 'mailbox_command_maps' | 'fallback_transport_maps'
   ): Maps =>
-    // No $number substitution: mail addresses must not choose commands.
-    openMaps(name, config.str(name), { config, regsub: false })
+    // No $number substitution: mail addresses must not choose commands. Nor may proxymap, which is not trusted with it.
+    openMaps(name, config.str(name), { config, regsub: false, direct: name === 'alias_maps' || name === 'mailbox_command_maps' })
   return {
     config,
     aliases: maps('alias_maps'),

@@ -26,8 +26,8 @@ export type MailboxFinder = (address: string) => Promise<Mailbox>
 export function openMailboxFinder(config: Config): MailboxFinder {
   const context = openAddressContext(config)
   const open = (name: 'virtual_mailbox_maps' | 'virtual_uid_maps' | 'virtual_gid_maps'): Maps =>
-    // No $number substitution: a recipient must not choose the path or the owner.
-    openMaps(name, config.str(name), { config, regsub: false })
+    // No $number substitution: a recipient must not choose the path or the owner. And no proxymap between.
+    openMaps(name, config.str(name), { config, regsub: false, direct: true })
   const mailboxes = open('virtual_mailbox_maps')
   const uids = open('virtual_uid_maps')
   const gids = open('virtual_gid_maps')

@@ -22,7 +22,6 @@ test('openTable() answers as each type of table without a file does', async () =
     ['unionmap:{static:a,inline:{q=1},static:b}', 'x', 'a,b'],
     ['unionmap:{inline:{q=1}}', 'x', undefined],
     ['unionmap:{static:a,fail:b}', 'x', Error],
-    ['proxy:inline:{a=b}', 'a', 'b'],
     ['debug:static:v', 'x', 'v'],
   ]
   using log = captureLog()
