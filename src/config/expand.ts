@@ -13,7 +13,8 @@ import { domainToASCII, domainToUnicode } from 'node:url'
 import { unreachable } from '#util/unreachable.ts'
 import { ConfigError } from './error.ts'
 import {
-  ExpressionError, parseExpression, type Branches, type ExpressionNode, type FunctionName, type Relation,
+  branchesOf, emptyName, ExpressionError, parsePiece, piecesOf, type ExpressionNode, type ExpressionPiece, type FunctionName,
+  type Relation,
 } from './expression.ts'
 
 /** The text of a name, or `undefined` when nothing defines it. */
@@ -41,70 +42,114 @@ const FUNCTIONS: Readonly<Record<FunctionName, (text: string) => string>> = {
 /**
  * Expands `text`.
  *
- * @throws {ExpressionError} Bad syntax, or a loop; the message is the text of Postfix's warning.
+ * @throws {ExpressionError} Bad syntax, or a loop; `warnings` are Postfix's, and the message is the first of them.
  */
 export function expandText(text: string, lookup: NameLookup, options: ExpandOptions = {}): string {
-  return expand(text, { lookup, options }, 0)
+  if (!text.includes('$')) return text
+  const warnings: string[] = []
+  const result = expand(text, { lookup, options, scan: false, failed: (warning) => { warnings.push(warning) } }, 0)
+  if (result === undefined) throw new ExpressionError(warnings[0] ?? '', warnings)
+  return result
 }
 
 /**
  * Tells `found` every name that `text` refers to, in all branches; each as often as it occurs.
  *
- * @throws {ExpressionError} Bad syntax; names before it have been told.
+ * @param failed Gets the text of each syntax error.
  */
-export function findNames(text: string, found: (name: string) => void): void {
-  for (const node of parseExpression(text, found)) {
-    if (node.kind === 'function') findNames(node.argument, found)
-    if (node.kind === 'relation') findNames(node.relation.left, found)
-    if (node.kind === 'relation') findNames(node.relation.right, found)
-    if (node.kind === 'literal' || node.kind === 'function') continue
-    findNames(node.branches?.present ?? '', found)
-    findNames(node.branches?.absent ?? '', found)
+export function findNames(text: string, found: (name: string) => void, failed: (text: string) => void = () => {}): void {
+  const lookup = (name: string): undefined => { found(name) }
+  expand(text, { lookup, options: {}, scan: true, failed }, 0)
+}
+
+/** `scan`: every branch is looked at, and no value. */
+type Context = {
+  readonly lookup: NameLookup
+  readonly options: ExpandOptions
+  readonly scan: boolean
+  readonly failed: (text: string) => void
+}
+
+/** `undefined` after an error. */
+type Result = string | undefined
+
+/** `hasFailed`: after an error before `text`, which is then only looked through. */
+function expand(text: string, context: Context, depth: number, hasFailed = false): Result {
+  if (!text.includes('$')) return hasFailed ? undefined : text
+  let result: Result = hasFailed ? undefined : ''
+  try {
+    for (const piece of piecesOf(text)) {
+      // After an error, what follows is still looked through for another, up to the next brackets, as in Postfix.
+      if (result === undefined && piece.kind === 'bracketed') return undefined
+      if (piece.text === '') throw emptyName(text)
+      if (result === undefined) {
+        if (depth > NESTING_MAX) context.failed(tooDeep(piece.text))
+        continue
+      }
+      const part = expandPiece(piece, context, depth)
+      result = part === undefined ? undefined : result + part
+    }
+    return result
+  } catch (error) {
+    return told(error, context)
   }
 }
 
-type Context = { readonly lookup: NameLookup; readonly options: ExpandOptions }
-
-function expand(text: string, context: Context, depth: number): string {
-  if (!text.includes('$')) return text
-  let result = ''
-  for (const node of parseExpression(text)) result += expandNode(node, context, depth)
-  return result
+function expandPiece(piece: ExpressionPiece, context: Context, depth: number): Result {
+  try {
+    return expandNode(parsePiece(piece), context, depth)
+  } catch (error) {
+    return told(error, context)
+  }
 }
 
-function expandNode(node: ExpressionNode, context: Context, depth: number): string {
-  if (depth > NESTING_MAX) throw new ExpressionError(`unreasonable macro call nesting: "${nodeText(node)}"`)
+/** Tells what is wrong with an expression; other errors go on. */
+function told(error: unknown, { failed }: Context): undefined {
+  if (!(error instanceof ExpressionError)) throw error
+  failed(error.message)
+}
+
+function expandNode(node: ExpressionNode, context: Context, depth: number): Result {
+  if (depth > NESTING_MAX) throw new ExpressionError(tooDeep(nodeText(node)))
   switch (node.kind) {
     case 'literal':
       return node.text
-    case 'function':
-      return FUNCTIONS[node.name](expand(node.argument, context, depth + 1))
+    case 'function': {
+      const argument = expand(node.argument, context, depth + 1)
+      return argument === undefined || context.scan ? argument : FUNCTIONS[node.name](argument)
+    }
     case 'relation': {
-      const value = isTrue(node.relation, context, depth) ? 'true' : ''
-      return node.branches === undefined ? value : expandBranch(value, node.branches, context, depth)
+      const value = truth(node.relation, context, depth)
+      return value === undefined || node.branches === '' ? value : expandBranches(value, node.branches, context, depth)
     }
     case 'name': {
       const value = context.lookup(node.name) ?? ''
-      if (node.branches === undefined) return expandValue(value, context, depth)
-      return expandBranch(value, node.branches, context, depth)
+      return node.branches === '' ? expandValue(value, context, depth) : expandBranches(value, node.branches, context, depth)
     }
     default:
       return unreachable(node)
   }
 }
 
-function expandBranch(value: string, { present, absent }: Branches, context: Context, depth: number): string {
-  return expand((value === '' ? absent : present) ?? '', context, depth + 1)
+function expandBranches(value: string, branches: string, context: Context, depth: number): Result {
+  const taken = value === '' ? 'absent' : 'present'
+  let result: Result = ''
+  for (const { kind, text } of branchesOf(branches)) {
+    if (!context.scan && kind !== taken) continue
+    result = expand(text, context, depth + 1, result === undefined)
+  }
+  return result
 }
 
-function expandValue(value: string, context: Context, depth: number): string {
-  if (context.options.recursive === true) {
-    if (!value.includes('$')) return value
-    return expand(value, context, depth + 1)
-  }
+function expandValue(value: string, context: Context, depth: number): Result {
+  if (context.options.recursive === true) return expand(value, context, depth + 1)
   const { allowed } = context.options
   if (allowed === undefined) return value
   return Array.from(value, (c) => (allowed.includes(c) ? c : '_')).join('')
+}
+
+function tooDeep(text: string): string {
+  return `unreasonable macro call nesting: "${text}"`
 }
 
 function nodeText(node: ExpressionNode): string {
@@ -120,10 +165,16 @@ function convertDomain(text: string, needed: RegExp, convert: (domain: string) =
   return converted
 }
 
-function isTrue({ left, operator, suffix, right }: Relation, context: Context, depth: number): boolean {
+/**
+ * `true`, or nothing. Both operands are expanded, also when the first one fails. Their nesting counts on; where
+ * Postfix counts from the start again, and dies of a loop that goes through an operand.
+ */
+function truth({ left, operator, suffix, right }: Relation, context: Context, depth: number): Result {
   const a = expand(left, context, depth + 1)
   const b = expand(right, context, depth + 1)
-  return holds(suffix === 'level' ? compareLevels(a, b) : compareTexts(a, b), operator)
+  if (a === undefined || b === undefined) return undefined
+  if (context.scan) return ''
+  return holds(suffix === 'level' ? compareLevels(a, b) : compareTexts(a, b), operator) ? 'true' : ''
 }
 
 function holds(order: number, operator: string): boolean {

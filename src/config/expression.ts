@@ -15,10 +15,7 @@
  */
 import { ConfigError } from './error.ts'
 
-/** Texts for "not empty" and "empty"; an absent branch is `undefined`. */
-export type Branches = { readonly present: string | undefined; readonly absent: string | undefined }
-
-/** `${{left} operator {right} …}`: `suffix` is `level` or nothing. */
+/** `{left} operator {right}`: `suffix` is `level` or nothing. */
 export type Relation = {
   readonly left: string
   readonly operator: string
@@ -26,32 +23,43 @@ export type Relation = {
   readonly right: string
 }
 
-/** One piece of an expression. */
+/** One piece of an expression; `branches` is what branchesOf() reads, from the `?` or `:` on, if there is one. */
 export type ExpressionNode =
   | { readonly kind: 'literal'; readonly text: string }
-  | { readonly kind: 'name'; readonly name: string; readonly branches: Branches | undefined }
-  | { readonly kind: 'relation'; readonly relation: Relation; readonly branches: Branches | undefined }
+  | { readonly kind: 'name'; readonly name: string; readonly branches: string }
+  | { readonly kind: 'relation'; readonly relation: Relation; readonly branches: string }
   | { readonly kind: 'function'; readonly name: FunctionName; readonly argument: string }
+
+/** Text for "not empty" or for "empty". */
+export type Branch = { readonly kind: 'present' | 'absent'; readonly text: string }
 
 /** Functions that an expression may call. */
 export type FunctionName = 'domain_to_ascii' | 'domain_to_utf8'
 
-/** Why an expression cannot be parsed or evaluated; the message is the text of Postfix's warning. */
+/** Why an expression cannot be parsed or evaluated; the message is the text of Postfix's warning, or of the first one. */
 export class ExpressionError extends ConfigError {}
 
+/** How much an error text shows of what follows. */
+const SHOWN_BYTES = 20
+
 const CLOSING: Readonly<Record<string, string>> = { '{': '}', '(': ')' }
-const OPERATOR_REGEXP = /^[=!<>]+/
+/** What may look like an operator; only those of OPERATORS are. */
+const OPERATOR_REGEXP = /^[<>!=?+\-*/~&|%]+/
 const OPERATORS: readonly string[] = ['==', '!=', '<', '<=', '>', '>=']
 const OPERATOR_WORDS = '"==" or "!="" or "<"" or "<="" or ">="" or ">"'
 
 /**
- * Takes an expression apart.
+ * What stands between two references, or the text of a reference: a name, or between brackets anything such as
+ * `name?text`, or nothing.
+ */
+export type ExpressionPiece = { readonly kind: 'literal' | 'name' | 'bracketed'; readonly text: string }
+
+/**
+ * Takes an expression apart, one piece at a time: an error shows when its turn has come.
  *
- * @param found Gets each name outside branches and operands as soon as it is read, also where an error follows it.
  * @throws {ExpressionError}
  */
-export function parseExpression(text: string, found: (name: string) => void = () => {}): ExpressionNode[] {
-  const nodes: ExpressionNode[] = []
+export function* piecesOf(text: string): Generator<ExpressionPiece> {
   let literal = ''
   let at = 0
   while (at < text.length) {
@@ -63,26 +71,30 @@ export function parseExpression(text: string, found: (name: string) => void = ()
       at = dollar + 2
       continue
     }
-    if (literal !== '') nodes.push({ kind: 'literal', text: literal })
+    if (literal !== '') yield { kind: 'literal', text: literal }
     literal = ''
-    const { body, end } = reference(text, dollar + 1)
-    nodes.push(parseBody(body, found))
+    const { kind, body, end } = reference(text, dollar + 1)
+    yield { kind, text: body }
     at = end
   }
   literal += text.slice(at)
-  if (literal !== '') nodes.push({ kind: 'literal', text: literal })
-  return nodes
+  if (literal !== '') yield { kind: 'literal', text: literal }
+}
+
+/** Why a reference without a name is none; `text` is the whole expression. */
+export function emptyName(text: string): ExpressionError {
+  return new ExpressionError(`empty macro name: "${text}"`)
 }
 
 /** What stands between the braces that open at `start`, or the plain name there. */
-function reference(text: string, start: number): { body: string; end: number } {
+function reference(text: string, start: number): { kind: 'name' | 'bracketed'; body: string; end: number } {
   const open = text.charAt(start)
   const bracketed = CLOSING[open] !== undefined
   const end = bracketed ? closingIndex(text, start) : start + (/^\w*/.exec(text.slice(start))?.[0].length ?? 0)
   if (end === undefined) throw new ExpressionError(`truncated macro reference: "${text}"`)
-  const body = text.slice(bracketed ? start + 1 : start, end)
-  if (body === '') throw new ExpressionError(`empty macro name: "${text}"`)
-  return { body, end: bracketed ? end + 1 : end }
+  if (end === start) throw emptyName(text)
+  if (!bracketed) return { kind: 'name', body: text.slice(start, end), end }
+  return { kind: 'bracketed', body: text.slice(start + 1, end), end: end + 1 }
 }
 
 /** Where the bracket at `start` is closed. */
@@ -96,26 +108,25 @@ function closingIndex(text: string, start: number): number | undefined {
   return undefined
 }
 
-function parseBody(body: string, found: (name: string) => void): ExpressionNode {
-  const text = body.trimStart()
-  return text.startsWith('{') ? parseRelation(text) : parseNamed(text, found)
+/** Reads a piece. @throws {ExpressionError} */
+export function parsePiece(piece: ExpressionPiece): ExpressionNode {
+  if (piece.kind === 'literal') return { kind: 'literal', text: piece.text }
+  const text = piece.text.trimStart()
+  return text.startsWith('{') ? parseRelation(text) : parseNamed(piece.text)
 }
 
-function parseNamed(text: string, found: (name: string) => void): ExpressionNode {
-  const name = /^[\w.]*/.exec(text)?.[0] ?? ''
-  const rest = text.slice(name.length).trimStart()
-  if (/^(?:[?:]|$)/.test(rest)) found(name)
-  if (rest === '') return { kind: 'name', name, branches: undefined }
-  if (rest.startsWith('{')) {
-    if (!isFunctionName(name)) {
-      throw new ExpressionError(`unknown function "${name}" at"...>>>${`${name}${rest}`.slice(0, 20)}"`)
-    }
-    const argument = payload(rest)
-    if (argument.rest !== '') throw unexpected(argument)
-    return { kind: 'function', name, argument: argument.text }
-  }
-  if (!/^[?:]/.test(rest)) throw failure('attribute name syntax error', name, rest)
-  return { kind: 'name', name, branches: parseBranches(rest) }
+function parseNamed(body: string): ExpressionNode {
+  const [before = '', name = ''] = /^\s*(\w*)/.exec(body) ?? []
+  const tail = body.slice(before.length)
+  const rest = tail.trimStart()
+  if (rest === '' || /^[?:]/.test(rest)) return { kind: 'name', name, branches: rest }
+  if (!rest.startsWith('{')) throw failure('attribute name syntax error', before, tail)
+  const { text, rest: after } = payload(rest)
+  const argument = text.trim()
+  // After an empty argument Postfix trims what follows.
+  if (after !== '') throw unexpected({ text: argument, rest: argument === '' ? after.trimEnd() : after })
+  if (isFunctionName(name)) return { kind: 'function', name, argument }
+  throw new ExpressionError(`unknown function "${name}" at"...>>>${name}{${argument}}"`)
 }
 
 function isFunctionName(name: string): name is FunctionName {
@@ -131,28 +142,28 @@ function parseRelation(text: string): ExpressionNode {
   if (suffix !== '' && suffix !== 'level') throw failure('bad operator suffix', operator, suffix)
   const tail = afterOperator.slice(suffix.length)
   if (!tail.trimStart().startsWith('{')) {
-    throw failure('"{expression}" expected', `{${left.text}} ${operator}${suffix}`, tail)
+    throw failure('"{expression}" expected', `{${left.text}} ${operator}`, tail)
   }
   const right = payload(tail.trimStart())
-  const relation = { left: left.text, operator, suffix, right: right.text }
-  if (right.rest === '') return { kind: 'relation', relation, branches: undefined }
-  if (!/^[?:]/.test(right.rest)) throw failure('"?" or ":" expected', '}', right.rest)
-  return { kind: 'relation', relation, branches: parseBranches(right.rest) }
+  return { kind: 'relation', relation: { left: left.text, operator, suffix, right: right.text }, branches: right.rest }
 }
 
-/** What follows a name or a relation, from its `?` or `:` on. */
-function parseBranches(text: string): Branches {
+/**
+ * Reads the branches of a name or a relation, one at a time: an error shows when its turn has come.
+ *
+ * @throws {ExpressionError}
+ */
+export function* branchesOf(text: string): Generator<Branch> {
   const operator = text.charAt(0)
+  if (operator !== '?' && operator !== ':') throw failure('"?" or ":" expected', '}', text)
   const first = branchText(text.slice(1))
-  if (operator === ':') {
-    if (first.rest !== '') throw unexpected(first)
-    return { present: undefined, absent: first.text }
-  }
-  if (first.rest === '') return { present: first.text, absent: undefined }
+  yield { kind: operator === '?' ? 'present' : 'absent', text: first.text }
+  if (first.rest === '') return
+  if (operator === ':') throw unexpected(first)
   if (!first.rest.startsWith(':')) throw failure('":" expected', `${first.text}}`, first.rest)
   const second = branchText(first.rest.slice(1))
+  yield { kind: 'absent', text: second.text }
   if (second.rest !== '') throw unexpected(second)
-  return { present: first.text, absent: second.text }
 }
 
 type Payload = { readonly text: string; readonly rest: string }
@@ -166,7 +177,7 @@ function branchText(text: string): Payload {
 /** The text in the braces that `text` starts with, and what follows without leading white space. */
 function payload(text: string): Payload {
   const end = closingIndex(text, 0)
-  if (end === undefined) throw failure('"}" expected', text, '')
+  if (end === undefined) throw new ExpressionError(`unbalanced {} in attribute expression: "${text}"`)
   return { text: text.slice(1, end), rest: text.slice(end + 1).trimStart() }
 }
 
@@ -175,5 +186,10 @@ function unexpected({ text, rest }: Payload): ExpressionError {
 }
 
 function failure(what: string, before: string, after: string): ExpressionError {
-  return new ExpressionError(`${what} at: "...${before}>>>${after.slice(0, 20)}"`)
+  return new ExpressionError(`${what} at: "...${before}>>>${shortened(after)}"`)
+}
+
+/** At most 20 bytes; a character cut in two shows as a question mark. */
+function shortened(text: string): string {
+  return Buffer.from(text).subarray(0, SHOWN_BYTES).toString().replace(/\ufffd$/, '?')
 }

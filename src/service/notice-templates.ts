@@ -199,7 +199,7 @@ export function expandTemplate(
       return expanded
     } catch (error) {
       if (!(error instanceof ExpressionError)) throw error
-      throw new ConfigError(`${where}: bad $name syntax in ${kind} template: ${line}`, [error.message])
+      throw new ConfigError(`${where}: bad $name syntax in ${kind} template: ${line}`, error.warnings)
     }
   })
 }

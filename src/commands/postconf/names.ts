@@ -9,7 +9,6 @@
  *
  * @module
  */
-import { ExpressionError } from '#config/expression.ts'
 import { findNames } from '#config/expand.ts'
 import { isPending } from '#config/parameters/pending.ts'
 import { PARAMETERS } from '#config/parameters/table.ts'
@@ -144,16 +143,12 @@ function scanReferences(
   names: Map<string, KnownName>,
   sources: NameSources,
 ): void {
-  try {
-    findNames(value, (name) => {
-      const isFound = addReference(name, scope, scopes, names, sources)
-      if (isFound || names.has(name) || IMPLICIT_NAMES.includes(name)) return
-      sources.warn(`${fileOf(scope, sources)}: undefined parameter: ${name}`)
-    })
-  } catch (error) {
-    if (!(error instanceof ExpressionError)) throw error
-    sources.warn(error.message)
+  const found = (name: string): void => {
+    const isFound = addReference(name, scope, scopes, names, sources)
+    if (isFound || names.has(name) || IMPLICIT_NAMES.includes(name)) return
+    sources.warn(`${fileOf(scope, sources)}: undefined parameter: ${name}`)
   }
+  findNames(value, found, sources.warn)
 }
 
 function fileOf(scope: Scope | undefined, { directory }: NameSources): string {

@@ -118,7 +118,7 @@ export class Session {
       return expandText(text, (name) => scope.get(name) ?? this.value(name), { recursive: true })
     } catch (error) {
       if (!(error instanceof ExpressionError)) throw error
-      this.#options.warn(error.message)
+      for (const warning of error.warnings) this.#options.warn(warning)
       throw new ConfigError('macro processing error')
     }
   }

@@ -46,7 +46,7 @@ test('expandText() refuses bad syntax in the words of Postfix', () => {
     ['${toString{x}}', 'unknown function "toString" at"...>>>toString{x}"'],
     ['${{abc} <level {3}}', 'malformed compatibility level syntax: "abc"'],
   ] as const
-  for (const [text, message] of cases) assert.throws(() => expand(text), new ExpressionError(message), text)
+  for (const [text, message] of cases) assert.throws(() => expand(text), (error) => error instanceof ExpressionError && error.message === message, text)
 })
 
 test('expandText() ends a loop of names', () => {
@@ -63,6 +63,6 @@ test('findNames() finds the names of all branches, and those before an error', (
   findNames('$a ${b?{$c}:{${d:$e}}} ${{$f} == {x}} $$g', (name) => names.push(name))
   assert.deepEqual(names, ['a', 'b', 'c', 'd', 'e', 'f'])
   names.length = 0
-  assert.throws(() => findNames('$a ${b?{$c} $d}', (name) => names.push(name)), /":" expected/)
-  assert.deepEqual(names, ['a', 'b'])
+  findNames('$a ${b?{$c} $d} $e', (name) => names.push(name), (text) => names.push(text))
+  assert.deepEqual(names, ['a', 'b', 'c', '":" expected at: "...$c}>>>$d"'])
 })
