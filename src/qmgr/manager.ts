@@ -108,7 +108,10 @@ export class QueueManager {
       this.#wake()
     })
     every(AUDIT_EVERY_MS, () => void this.#auditor.round())
-    every(ADOPT_EVERY_MS, () => void adoptOrphans(this.#spool).catch((error: unknown) => log.warning(`intake journal: ${String(error)}`)))
+    // At once too: a predecessor that was killed may not have said what it removed last.
+    const adopt = (): void => void adoptOrphans(this.#spool).catch((error: unknown) => log.warning(`intake journal: ${String(error)}`))
+    adopt()
+    every(ADOPT_EVERY_MS, adopt)
   }
 
   /** Receivers say that these messages stand in incoming/. */

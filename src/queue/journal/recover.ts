@@ -159,13 +159,14 @@ function hasMessages({ entries }: SegmentContent): boolean {
 }
 
 /**
- * Those with messages go first, and each is durably gone before the next one goes: a message must not outlive the segment
- * that says it is done.
+ * Those with messages go first, and each is durably gone before the next one goes, as are those that writers have
+ * deleted: a message must not outlive the segment that says it is done.
  */
 async function deleteOrphans(
   spool: Spool, contents: readonly SegmentContent[], mayGo: (content: SegmentContent) => Promise<boolean>,
 ): Promise<number> {
   let count = 0
+  await syncFolder(pathIn(spool, JOURNAL_FOLDER))
   for (const content of contents.toSorted((a, b) => Number(hasMessages(b)) - Number(hasMessages(a)))) {
     if (!(await mayGo(content))) continue
     const fd = lockOrphan(content.path)
