@@ -118,6 +118,9 @@ async function open(target: MysqlTarget, timeouts: SqlTimeouts, ssl: SslOptions 
   const { default: mysql } = await import('mysql2')
   const { place } = target
   const socket = 'host' in place ? new Socket().connect(place.port, place.host) : new Socket().connect(place.socketPath)
+  // The driver checks a certificate against the name of the socket where the host is an address, and Node.js
+  // keeps that name for hosts it has looked up only. Without it the check would be against `localhost`, and fail.
+  if ('host' in place) Reflect.set(socket, '_host', place.host)
   socket.setNoDelay(true)
   socket.setKeepAlive(true)
   let alive = true

@@ -40,7 +40,7 @@ export function domainFilter(settings: Settings, { options, open }: Pick<OpenReq
   return {
     match(key) {
       const at = key.lastIndexOf('@')
-      return at < 0 || at === key.length - 1 ? false : list.match(key.slice(at + 1))
+      return at < 1 || at === key.length - 1 ? false : list.match(key.slice(at + 1))
     },
     refresh: () => list.refresh(),
     close: () => list.close(),
@@ -63,6 +63,13 @@ export function databaseTable({ spec, options }: OpenRequest, name: string, { fi
     if (log.verbose) log.debug(`${name}: Skipping lookup of '${key}'`)
     return ABSENT
   }
+  const checked = (key: string, answer: Lookup): Lookup => {
+    if (!isUtf8 || answer.kind !== 'found' || !ESCAPED_BYTE_REGEXP.test(answer.value)) return answer
+    const reason = `${spec}: key "${key}": non-UTF-8 value "${answer.value}": malformed UTF-8 or invalid codepoint`
+    log.warning(reason)
+    return failed(reason)
+  }
+  const askFor = (key: string): MaybePromise<Lookup> => whenReady(ask(key), (answer) => checked(key, answer))
   return {
     name: spec,
     pattern: false,
@@ -73,10 +80,10 @@ export function databaseTable({ spec, options }: OpenRequest, name: string, { fi
       }
       if (text.includes(NUL)) return skip(text)
       const key = fold(text)
-      if (filter === undefined) return ask(key)
+      if (filter === undefined) return askFor(key)
       return whenReady(filter.match(key), (listed) => {
         if (listed === 'error') return failed(`${spec}: cannot tell whether its domain list has ${key}`)
-        return listed ? ask(key) : skip(key)
+        return listed ? askFor(key) : skip(key)
       })
     },
     refresh: () => filter?.refresh(),
