@@ -31,6 +31,12 @@ export type Expansion = {
   readonly deadline: number
 }
 
+/**
+ * Whether terminal attributes were seen, and none that refer to other entries. Postfix does not forget either from
+ * one entry of a search to the next.
+ */
+type EntryNature = { isTerminal: boolean; isLeaf: boolean }
+
 const ANY_ENTRY = encodeFilter('objectclass=*')
 const NO_SUCH_OBJECT = 32
 
@@ -72,15 +78,17 @@ export class Expander {
     if (sizeLimit > 0 && entries.length > sizeLimit) {
       this.#fail(`dict_ldap_get_values[${depth}]: ${name}: Query size limit (${sizeLimit}) exceeded`)
     }
-    for (const entry of entries) await this.#addEntry(entry, depth)
+    const nature: EntryNature = { isTerminal: false, isLeaf: true }
+    for (const entry of entries) await this.#addEntry(entry, nature, depth)
   }
 
-  async #addEntry({ attributes }: LdapEntry, depth: number): Promise<void> {
+  async #addEntry({ attributes }: LdapEntry, nature: EntryNature, depth: number): Promise<void> {
     const { all, terminal, leaf, ordinary } = this.#expansion.query.attributes
     const holds = (names: readonly string[]): boolean => names.some((wanted) =>
       attributes.some(({ name, values }) => asciiLower(name) === asciiLower(wanted) && values.length > 0))
-    const isTerminal = holds(all.slice(0, terminal))
-    const isLeaf = isTerminal || leaf === 0 || !holds(all.slice(ordinary))
+    nature.isTerminal ||= holds(all.slice(0, terminal))
+    if (!nature.isTerminal && leaf > 0 && holds(all.slice(ordinary))) nature.isLeaf = false
+    const { isTerminal, isLeaf } = nature
     for (const { name, values } of attributes) {
       const index = all.findIndex((wanted) => attributeRelation(wanted, name) > 0)
       const found = index < 0 ? all.length : index
