@@ -11,7 +11,7 @@ import { launcher } from './launcher.ts'
 
 const SOURCES = join(import.meta.dirname, '../..')
 /** Folders that are made anew; what other scripts put beside them stays. */
-const OWN = ['bin', 'bounce', 'chunks', 'commands', 'deliver', 'master', 'qmgr', 'receive', 'support']
+const OWN = ['bin', 'bounce', 'chunks', 'commands', 'deliver', 'drivers', 'master', 'qmgr', 'receive', 'support']
 /** A file that marks the top of the bundles; programs find each other from there. */
 const MARKER = '.posthorn'
 
@@ -43,10 +43,33 @@ const placePlugin: Plugin = {
   },
 }
 
+/**
+ * Packages that are loaded when a table of their kind is asked, and the names that are taken from each besides the
+ * whole. Commands have them in files of their own: most never need them, and they would be most of each command.
+ */
+const DRIVERS: ReadonlyMap<string, readonly string[]> = new Map([['ioredis', ['Cluster', 'Redis']], ['mysql2', []], ['pg', []]])
+
+/** Leads commands to those files. */
+const driversPlugin: Plugin = {
+  name: 'drivers of databases',
+  setup(api) {
+    api.onResolve({ filter: /^[\w-]+$/ }, ({ kind, path }) => {
+      return kind === 'dynamic-import' && DRIVERS.has(path) ? { path: `../../drivers/${path}.js`, external: true } : undefined
+    })
+  },
+}
+
 const OPTIONS = {
   outbase: SOURCES, bundle: true, format: 'esm', platform: 'node', target: 'node26', banner: { js: BANNER },
   plugins: [placePlugin], logLevel: 'warning', legalComments: 'none',
 } as const satisfies BuildOptions
+
+/** One package, with `exports` besides its default export. */
+async function bundleDriver(out: string, name: string, exports: readonly string[]): Promise<void> {
+  const lines = [`import all from '${name}'`, 'export default all', ...exports.map((each) => `export const ${each} = all.${each}`)]
+  const stdin = { contents: lines.join('\n'), resolveDir: SOURCES }
+  await build({ ...OPTIONS, stdin, outfile: join(out, 'drivers', `${name}.js`) })
+}
 
 /**
  * Bundles everything; what an earlier run left is replaced.
@@ -64,7 +87,8 @@ export async function bundle(out: string): Promise<void> {
   const entries = (files: readonly string[]): string[] => files.map((file) => join(SOURCES, file))
   // Daemons start seldom and share what they load; a command starts often, and one file is read sooner than thirty.
   await build({ ...OPTIONS, outdir: out, entryPoints: entries(daemons), splitting: true, chunkNames: 'chunks/[hash]' })
-  await build({ ...OPTIONS, outdir: out, entryPoints: entries(commands) })
+  await build({ ...OPTIONS, outdir: out, entryPoints: entries(commands), plugins: [...OPTIONS.plugins, driversPlugin] })
+  await Promise.all([...DRIVERS].map(([name, exports]) => bundleDriver(out, name, exports)))
   for (const file of commands) {
     const path = join(out, 'bin', basename(dirname(file)))
     writeFileSync(path, launcher(dirname(file)))
