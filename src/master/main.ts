@@ -23,6 +23,7 @@ import { checkBasics } from '#config/basics.ts'
 import type { Config } from '#config/config.ts'
 import { configDirectory, loadConfig } from '#config/load.ts'
 import { prepareJournal, recoverJournal } from '#queue/journal/recover.ts'
+import { deleteSpares, prepareSpares } from '#queue/spare.ts'
 import { openSpool } from '#queue/spool.ts'
 import { errnoText } from '#system/errno.ts'
 import { log, setLog, type OpenLog } from '#system/log.ts'
@@ -188,11 +189,16 @@ async function run(options: Options): Promise<void> {
   lockInstance(config, owner)
   const spool = openSpool(config, '.')
   prepareJournal(spool, owner)
-  await recoverJournal(spool, owner)
+  prepareSpares(spool, owner)
+  const settle = async (): Promise<void> => {
+    await recoverJournal(spool, owner)
+    deleteSpares(spool, owner)
+  }
+  await settle()
   const master = new Master(config, owner)
   const specs = await readServices(config)
   // After a stop the journal is empty: another mail system, or Postfix, can take the queue over.
-  obeySignals(master, options, masterLog, () => recoverJournal(spool, owner))
+  obeySignals(master, options, masterLog, settle)
   if (options.init || process.pid === 1) collectOrphans((pid) => master.pids.has(pid))
   await master.start(specs)
   announce('daemon started', config)

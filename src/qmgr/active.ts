@@ -14,14 +14,15 @@
 import { externalAddress } from '#mail/address.ts'
 import { errnoText } from '#system/errno.ts'
 import type { Clock } from '#system/clock.ts'
-import { files } from '#system/files.ts'
 import type { Logger } from '#system/log.ts'
 import type { Envelope, EnvelopeRecipient } from '#queue/envelope.ts'
 import { removeLog } from '#queue/logs.ts'
-import { moveFile, queuePath, stampFile, type QueueId, type Spool } from '#queue/spool.ts'
+import type { SpareKeeper } from '#queue/spare.ts'
+import { moveFile, stampFile, type QueueId, type Spool } from '#queue/spool.ts'
 import type { ActiveMessage, NoticeTools } from './active-message.ts'
 import { hasLog, isWhole, loadFile, markWarned, unfinishedRecipients } from './active-file.ts'
 import { isExpired, isWarningDue, nextAttempt, type Backoff, type Lifetimes } from './lifetime.ts'
+import { Removals } from './removals.ts'
 import { routeRecipients, type RouteTools } from './route.ts'
 import type { Entry, Reason, Scheduler } from './scheduler.ts'
 
@@ -34,6 +35,8 @@ export type ActiveSettings = {
 
 export type ActiveTools = {
   readonly spool: Spool
+  /** Keeps files of removed messages for the next ones. */
+  readonly spares: SpareKeeper
   readonly clock: Clock
   readonly log: Logger
   readonly scheduler: Scheduler<ActiveMessage>
@@ -56,8 +59,7 @@ const STILL_DELIVERED_WAIT_SECONDS = 60
 export class ActiveQueue {
   readonly #tools: ActiveTools
   readonly #messages = new Map<QueueId, ActiveMessage>()
-  /** Files that are being removed. */
-  readonly #removals = new Map<QueueId, Promise<void>>()
+  readonly #removals: Removals
   /** Messages whose entries have all ended, while notices about them are made. */
   readonly #finishing = new Set<Promise<void>>()
   /** Files that could not be moved to deferred/, and the times of their next attempts. */
@@ -66,6 +68,7 @@ export class ActiveQueue {
 
   constructor(tools: ActiveTools) {
     this.#tools = tools
+    this.#removals = new Removals(tools)
   }
 
   /** Messages in the active queue, those included whose files are being removed. */
@@ -75,13 +78,13 @@ export class ActiveQueue {
 
   /** Resolves when no message is being finished or removed any more. */
   async settled(): Promise<void> {
-    while (this.#finishing.size + this.#removals.size > 0) await Promise.all([...this.#finishing, ...this.#removals.values()])
+    while (this.#finishing.size + this.#removals.size > 0) await Promise.all([...this.#finishing, this.#removals.settled()])
   }
 
   /** Another queue manager takes over active/: no further file is touched. Resolves when those under way are removed. */
   async abandon(): Promise<void> {
     this.#abandoned = true
-    await Promise.all(this.#removals.values())
+    await this.#removals.settled()
   }
 
   /** Tries again to move what could not be moved to deferred/; called now and then, as nobody else would look for it. */
@@ -91,6 +94,11 @@ export class ActiveQueue {
 
   has(id: QueueId): boolean {
     return this.#messages.has(id)
+  }
+
+  /** Removes the file of a message that an earlier queue manager was about to remove. False: it is to be delivered. */
+  finishRemoval(id: QueueId): boolean {
+    return this.#removals.finish(id)
   }
 
   /** Whether somebody here sees to the file: it is in memory, being removed, or waits to be moved to deferred/. */
@@ -367,22 +375,6 @@ export class ActiveQueue {
   #remove(message: ActiveMessage): void {
     if (this.#abandoned) return
     this.#messages.delete(message.id)
-    const removal = this.#unlink(message).finally(() => {
-      this.#removals.delete(message.id)
-      this.#tools.wake()
-    })
-    this.#removals.set(message.id, removal)
-  }
-
-  async #unlink({ id, envelope }: ActiveMessage): Promise<void> {
-    const { spool, log, removed } = this.#tools
-    try {
-      // A file that is gone was put on hold or requeued by postsuper: it has not left.
-      if (!(await files.unlinkAsync(queuePath(spool, 'active', id)))) return
-      log.info(`${id}: removed`, { queue_id: id })
-      removed(id, envelope.createTime)
-    } catch (error) {
-      log.warning(`${id}: remove: ${errnoText(error)}`)
-    }
+    this.#removals.remove(message)
   }
 }

@@ -13,6 +13,7 @@ import { othersUseJournal } from '#queue/journal/folder.ts'
 import { adoptOrphans } from '#queue/journal/recover.ts'
 import { journalOf, type JournalWriter } from '#queue/journal/writer.ts'
 import { markDone } from '#queue/mark.ts'
+import { SpareKeeper } from '#queue/spare.ts'
 import { moveFile, openSpool, queuePath, scanQueue, stampFile, type QueueId, type Spool } from '#queue/spool.ts'
 import { openRouter, type Router } from '#rewrite/resolve.ts'
 import { openBounceClient, type BounceClient } from '#service/bounce-client.ts'
@@ -31,6 +32,8 @@ import { Scheduler, type Assignment, type Outcome, type TransportRules } from '.
 const EXPIRE_DEAD_EVERY_MS = 10_000
 /** How often the journal is searched for segments of workers that have ended. */
 const ADOPT_EVERY_MS = 60_000
+/** How often kept files that nobody takes are looked for. */
+const SWEEP_EVERY_MS = 10_000
 /** How often the auditor looks at the queue. */
 const AUDIT_EVERY_MS = 60_000
 /** How long deliveries under way may hold up the next queue manager, or the end of the mail system (4 seconds). */
@@ -41,6 +44,7 @@ const RETRY_TRANSPORT = 'retry'
 export class QueueManager {
   readonly #config: Config
   readonly #spool: Spool
+  readonly #spares: SpareKeeper
   readonly #clock: Clock
   /** Waits of destinations and deliveries: no dead destination stays dead because the time of day was set back. */
   readonly #ticks: Clock
@@ -69,6 +73,7 @@ export class QueueManager {
     this.#clock = clock
     this.#ticks = ticks
     this.#spool = openSpool(config, '.')
+    this.#spares = new SpareKeeper(this.#spool)
     this.#router = openRouter(config)
     this.#bounces = openBounceClient(config)
     this.#journal = journalOf(this.#spool)
@@ -92,6 +97,7 @@ export class QueueManager {
   start(): void {
     const now = Math.trunc(this.#clock.now() / 1000)
     for (const id of scanQueue(this.#spool, 'active')) {
+      if (this.#active.finishRemoval(id)) continue
       stampFile(this.#spool, 'active', id, now)
       moveFile(this.#spool, id, 'active', 'incoming')
     }
@@ -107,6 +113,7 @@ export class QueueManager {
       this.#active.retryStranded()
       this.#wake()
     })
+    every(SWEEP_EVERY_MS, () => this.#spares.sweep())
     every(AUDIT_EVERY_MS, () => void this.#auditor.round())
     // At once too: a predecessor that was killed may not have said what it removed last.
     const adopt = (): void => void adoptOrphans(this.#spool).catch((error: unknown) => log.warning(`intake journal: ${String(error)}`))
@@ -181,7 +188,7 @@ export class QueueManager {
     const config = this.#config
     const usesJournal = config.str('queue_commit') === 'journal'
     return new ActiveQueue({
-      spool: this.#spool, clock: this.#clock, log, scheduler: this.#scheduler,
+      spool: this.#spool, spares: this.#spares, clock: this.#clock, log, scheduler: this.#scheduler,
       settings: {
         recipientsAtOnce: Math.min(config.int('qmgr_message_recipient_limit'), config.int('default_recipient_limit')),
         backoff: { minimal: config.time('minimal_backoff_time'), maximal: config.time('maximal_backoff_time') },

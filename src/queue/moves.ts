@@ -69,7 +69,7 @@ export const MOVES = [
   },
   {
     from: 'active', to: 'removed', by: 'qmgr', when: 'no recipient is left, all notices are queued',
-    crash: 'in active without recipients to serve: removed after the next start',
+    crash: 'in active without recipients to serve, or without execute bit on its way to spare: removed after the next start',
   },
   {
     from: 'deferred', to: 'incoming', by: 'flush', when: 'a destination or a message is flushed; stamped with now',

@@ -1,5 +1,6 @@
 /**
- * Making a queue file: a temporary name, the inode, the final name; then records.
+ * Making a queue file: a temporary name, the inode, the final name; or one that another message left (queue/spare.ts).
+ * Then records.
  *
  * Writes are collected, and reach the file 64 kB at a time: a usual message is one
  * write. Until the commit (queue/commit.ts) sets the execute bit no other program
@@ -18,6 +19,7 @@ import { putAscii, putHead, RECORD_HEAD_BYTES_MAX } from './record.ts'
 import {
   LOG_QUEUES, moveFile, pathIn, queuePath, withParents, type QueueName, type Spool,
 } from './spool.ts'
+import { takeSpare } from './spare.ts'
 
 /** Bytes collected before a write. */
 const BUFFER_BYTES = 65_536
@@ -192,12 +194,22 @@ function openTemporary(path: string, mode: number): number | undefined {
   }
 }
 
+function newId({ longIds }: Spool, { seconds, microseconds }: MicroTime, inode: number | bigint): QueueId {
+  return longIds ? longId(seconds, microseconds, inode) : shortId(microseconds, inode)
+}
+
+/** A file that another message left; undefined: there is none. */
+function reusedFile(spool: Spool, queue: CreateQueue): QueueFile | undefined {
+  const time = microTime()
+  const taken = takeSpare(spool, (inode) => queuePath(spool, queue, newId(spool, time, inode)))
+  return taken && new QueueFile({ spool, queue, id: newId(spool, time, taken.inode), fd: taken.fd, time })
+}
+
 /** Gives the open file its queue id. Closes and deletes it when that fails. */
 function nameFile(spool: Spool, queue: CreateQueue, fd: number, temporary: string): QueueFile {
   try {
-    const { inode } = files.fstat(fd)
     const time = microTime()
-    const id = spool.longIds ? longId(time.seconds, time.microseconds, inode) : shortId(time.microseconds, inode)
+    const id = newId(spool, time, files.fstat(fd).inode)
     const path = queuePath(spool, queue, id)
     withParents(spool, path, () => files.rename(temporary, path))
     return new QueueFile({ spool, queue, id, fd, time })
@@ -224,13 +236,17 @@ function removeStaleLogs(spool: Spool, id: QueueId): void {
  * @throws {NodeJS.ErrnoException} ENOSPC, EACCES and kin; nothing is left behind then.
  */
 export function createQueueFile(spool: Spool, queue: CreateQueue): QueueFile {
+  const file = (queue === 'incoming' ? reusedFile(spool, queue) : undefined) ?? newFile(spool, queue)
+  if (queue === 'incoming' && !spool.longIds) removeStaleLogs(spool, file.id)
+  return file
+}
+
+function newFile(spool: Spool, queue: CreateQueue): QueueFile {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const temporary = pathIn(spool, `${queue}/${microTime().microseconds}.${process.pid}`)
     const fd = openTemporary(temporary, 0o600 | EXTRA_MODE[queue])
     if (fd === undefined) continue
-    const file = nameFile(spool, queue, fd, temporary)
-    if (queue === 'incoming' && !spool.longIds) removeStaleLogs(spool, file.id)
-    return file
+    return nameFile(spool, queue, fd, temporary)
   }
   throw new Error(`Cannot create a file in queue "${queue}": ${ATTEMPTS_MAX} names are in use`)
 }

@@ -11,13 +11,14 @@
  */
 import { log } from '#system/log.ts'
 import { asUser, type Identity } from '#system/as-user.ts'
-import { isRoot } from '#system/users.ts'
 import { errnoText } from '#system/errno.ts'
 import { files, O_CREAT, O_EXCL, O_RDONLY, O_RDWR } from '#system/files.ts'
 import { isSamePageCache } from '#system/page-cache.ts'
 import { readEnvelope } from '#queue/envelope.ts'
 import type { QueueId } from '#queue/id.ts'
+import { makePrivateFolder } from '#queue/owner.ts'
 import { QueueFileError } from '#queue/record.ts'
+import { isRetired } from '#queue/spare.ts'
 import { pathIn, queuePath, syncFolder, withParents, type QueueName, type Spool } from '#queue/spool.ts'
 import type { JournalEntry } from './format.ts'
 import { lockOrphan, mayForget, readSegment, segmentPaths, type SegmentContent } from './folder.ts'
@@ -32,7 +33,6 @@ type MessageEntry = Extract<JournalEntry, { kind: 'message' }>
 type DoneEntry = Extract<JournalEntry, { kind: 'done' }>
 
 const READY_MODE = 0o700
-const FOLDER_MODE = 0o700
 const TYPE_RECIPIENT = 0x52
 const TYPE_DONE = 0x44
 const TYPE_CANCELED = 0x2f
@@ -46,7 +46,7 @@ export type Recovery = { readonly restored: readonly QueueId[]; readonly damaged
 export function prepareJournal(spool: Spool, owner: Identity): void {
   const path = pathIn(spool, JOURNAL_FOLDER)
   try {
-    if (files.mkdir(path, FOLDER_MODE) && isRoot()) files.chown(path, owner.uid, owner.gid)
+    makePrivateFolder(path, owner)
   } catch (error) {
     throw new Error(`cannot make the intake journal "${path}": ${errnoText(error)}`, { cause: error })
   }
@@ -75,9 +75,11 @@ async function recover(spool: Spool, owner: Identity): Promise<Recovery> {
   const { open, closed, done } = openMessages(all)
   const survived = survivedMessages(spool, all)
   const restored = asUser(owner, () => {
-    closed.filter((entry) => !survived.has(entry)).forEach((entry) => removeRemnant(spool, entry))
-    done.filter((entry) => !survived.has(entry)).forEach((entry) => removeReturned(spool, entry))
-    return open.filter((entry) => restore(spool, entry, survived.has(entry))).map(({ id }) => id)
+    const missing = open.filter((entry) => restore(spool, entry, survived.has(entry))).map(({ id }) => id)
+    const inodes = inodesOf(spool, open)
+    closed.filter((entry) => !survived.has(entry)).forEach((entry) => removeRemnant(spool, entry, inodes))
+    done.filter((entry) => !survived.has(entry)).forEach((entry) => removeReturned(spool, entry, inodes))
+    return missing
   })
   for (const id of restored) log.info(`${id}: restored from the intake journal`, { queue_id: id })
   log.flush()
@@ -201,11 +203,26 @@ function openMessages(contents: readonly SegmentContent[]): { open: MessageEntry
  * Removes the file of a message that had left the queue and that the journal does not hold: it was too large, or durable
  * as a file by then, and a crash took back its removal. One that was made later is another message of the same name.
  */
-function removeReturned(spool: Spool, { id, seconds }: DoneEntry): void {
+function removeReturned(spool: Spool, { id, seconds }: DoneEntry, inodes: Inodes): void {
   const queue = locate(spool, id)
   if (queue === undefined || !LIVE_QUEUES.includes(queue)) return
   const path = queuePath(spool, queue, id)
-  if (createSeconds(path, id) <= seconds) files.unlink(path)
+  if (isReused(path, inodes) || createSeconds(path, id) <= seconds) files.unlink(path)
+}
+
+/** Files of messages that are in the queue. */
+type Inodes = ReadonlySet<number | bigint | undefined>
+
+function inodesOf(spool: Spool, messages: readonly MessageEntry[]): Inodes {
+  return new Set(messages.flatMap(({ id }) => {
+    const queue = locate(spool, id)
+    return queue === undefined ? [] : [files.lstat(queuePath(spool, queue, id))?.inode]
+  }))
+}
+
+/** Whether the file belongs to a later message: the crash brought back only the name that it had before (queue/spare.ts). */
+function isReused(path: string, inodes: Inodes): boolean {
+  return inodes.has(files.lstat(path)?.inode)
 }
 
 /** Infinity: the file does not say. */
@@ -225,11 +242,11 @@ function createSeconds(path: string, id: QueueId): number {
  * Removes the file of a message that had left the queue, when a crash took back its removal. Only what is that message,
  * or what a crash left of it, goes: the id may belong to another one by now. In maildrop it is on its way in again.
  */
-function removeRemnant(spool: Spool, { id, bytes }: MessageEntry): void {
+function removeRemnant(spool: Spool, { id, bytes }: MessageEntry, inodes: Inodes): void {
   const queue = locate(spool, id)
   if (queue === undefined || !LIVE_QUEUES.includes(queue)) return
   const path = queuePath(spool, queue, id)
-  if (compare(path, bytes) !== 'other') files.unlink(path)
+  if (isReused(path, inodes) || compare(path, bytes) !== 'other') files.unlink(path)
 }
 
 /**
@@ -241,16 +258,24 @@ function restore(spool: Spool, entry: MessageEntry, survived: boolean): boolean 
   const queue = locate(spool, entry.id)
   if (survived && queue === undefined) return false
   const path = queuePath(spool, queue ?? entry.queue, entry.id)
+  if (survived && hasLeft(path)) return false
   const found = queue === undefined ? undefined : compare(path, entry.bytes)
   if (found === 'whole' || (survived && found === 'other')) return false
-  withParents(spool, path, () => writeWhole(path, entry.bytes, queue === undefined))
+  // A new file: what is there may by now be that of another message, whose name the crash lost.
+  if (queue !== undefined) files.unlink(path)
+  withParents(spool, path, () => writeWhole(path, entry.bytes))
   return true
 }
 
-function writeWhole(path: string, bytes: Uint8Array, isNew: boolean): void {
-  const fd = files.open(path, isNew ? O_RDWR | O_CREAT | O_EXCL : O_RDWR, 0o600)
+/** Takes the rest of a removal out of the way that the queue manager was killed in. */
+function hasLeft(path: string): boolean {
+  const facts = files.lstat(path)
+  return facts !== undefined && isRetired(facts) && files.unlink(path)
+}
+
+function writeWhole(path: string, bytes: Uint8Array): void {
+  const fd = files.open(path, O_RDWR | O_CREAT | O_EXCL, 0o600)
   try {
-    files.ftruncate(fd, 0)
     files.write(fd, bytes, 0, bytes.length, 0)
     files.fchmod(fd, READY_MODE)
   } finally {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { renameSync } from 'node:fs'
 import { test } from 'node:test'
+import { SpareKeeper } from '#queue/spare.ts'
 import { ActiveQueue, type ActiveMessage, type NoticeTools } from '#qmgr/active.ts'
 import { Scheduler, type Assignment } from '#qmgr/scheduler.ts'
 import { queueId, queuePath } from '#queue/spool.ts'
@@ -38,7 +39,7 @@ function openWorld(notices: Partial<NoticeTools> = {}): World {
   const scheduler = new Scheduler<ActiveMessage>(() => RULES)
   const removed: [string, number][] = []
   const active = new ActiveQueue({
-    spool: spool.spool, clock: { now: () => NOW_MS }, log: log.log, scheduler,
+    spool: spool.spool, spares: new SpareKeeper(spool.spool), clock: { now: () => NOW_MS }, log: log.log, scheduler,
     settings: {
       recipientsAtOnce: 1000, backoff: { minimal: 300, maximal: 4000 }, lifetimes: { message: 432_000, bounce: 432_000 }, retryTransport: 'retry',
     },

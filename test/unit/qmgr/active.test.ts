@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { openSync, closeSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { SpareKeeper } from '#queue/spare.ts'
 import { ActiveQueue, type ActiveMessage, type NoticeTools } from '#qmgr/active.ts'
 import { parseFeedback } from '#qmgr/feedback.ts'
 import { Scheduler, type TransportRules } from '#qmgr/scheduler.ts'
@@ -40,7 +41,7 @@ function setUp(nowSeconds = ARRIVAL + 10, failing: readonly string[] = []) {
   const tools: NoticeTools = { bounce: note('bounce'), expire: note('expire'), warn: note('warn'), trace: note('trace') }
   const removed: QueueId[] = []
   const active = new ActiveQueue({
-    spool: made.spool, clock: { now: () => nowSeconds * 1000 }, log: caught.log, scheduler, notices: tools, wake: () => undefined,
+    spool: made.spool, spares: new SpareKeeper(made.spool), clock: { now: () => nowSeconds * 1000 }, log: caught.log, scheduler, notices: tools, wake: () => undefined,
     removed: (id) => void removed.push(id),
     settings: { recipientsAtOnce: 2, backoff: { minimal: 300, maximal: 4000 }, lifetimes: { message: 86_400, bounce: 86_400 }, retryTransport: 'retry' },
     routeTools: () => ({

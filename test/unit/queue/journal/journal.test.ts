@@ -1,6 +1,6 @@
 /** Commit by journal, and recovery, on a real directory: see src/queue/journal. */
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { chmodSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { mock, test } from 'node:test'
 import { configFrom } from '#config/load.ts'
 import { openCommitter } from '#queue/commit.ts'
@@ -338,6 +338,26 @@ test('recoverJournal() removes what a crash brought back of messages that had le
   assert.deepEqual(spool.names('maildrop'), [requeued])
   assert.ok(whole)
   void log
+})
+
+test('recoverJournal() removes a name that a crash brought back when its file belongs to a later message by now', async () => {
+  using spool = journalSpool()
+  using _log = captureLog()
+  const [left = queueId('A')] = await commit(spool, ['the message that had left'])
+  rmSync(queuePath(spool.spool, 'incoming', left))
+  const remover = new JournalWriter(spool.spool)
+  remover.done(left)
+  await remover.close()
+  const [next = queueId('B'), other = queueId('C')] = await commit(spool, ['the message that took its file', 'a third'])
+  // The file of `next` under three names: the old one, its own, and that of a message whose file never reached the disk.
+  linkSync(queuePath(spool.spool, 'incoming', next), queuePath(spool.spool, 'active', left))
+  rmSync(queuePath(spool.spool, 'incoming', other))
+  linkSync(queuePath(spool.spool, 'incoming', next), queuePath(spool.spool, 'incoming', other))
+  abandon(spool)
+  await recoverAfterCut(spool)
+  assert.equal(spool.has('active', left), false)
+  assert.equal(readFileSync(queuePath(spool.spool, 'incoming', next), 'utf8'), 'the message that took its file')
+  assert.equal(readFileSync(queuePath(spool.spool, 'incoming', other), 'utf8'), 'a third')
 })
 
 test('recordRemoved() keeps a message that waits in maildrop under its old name from coming back', async () => {

@@ -1,0 +1,116 @@
+/** Files of removed messages, kept for the next ones. */
+import assert from 'node:assert/strict'
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { shortId } from '#queue/id.ts'
+import { deleteSpares, prepareSpares, SpareKeeper, takeSpare } from '#queue/spare.ts'
+import { queuePath, type QueueId, type Spool } from '#queue/spool.ts'
+import { createQueueFile } from '#queue/write.ts'
+import { createSpool, messageBytes, type TestSpool } from '#test/support/spool.ts'
+
+const ME = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
+
+function withSpares(options: Partial<Spool> = {}): TestSpool {
+  const made = createSpool(options)
+  prepareSpares(made.spool, ME)
+  return made
+}
+
+/** A message in active/, named by its inode. */
+function activeMessage(made: TestSpool, microseconds = 1): QueueId {
+  const temporary = join(made.path, 'active/temporary')
+  writeFileSync(temporary, messageBytes(), { mode: 0o700 })
+  const id = shortId(microseconds, statSync(temporary).ino)
+  renameSync(temporary, queuePath(made.spool, 'active', id))
+  return id
+}
+
+function spares(made: TestSpool): string[] {
+  return readdirSync(join(made.path, 'spare'))
+}
+
+test('keep: the file leaves active/, loses its execute bit, and the next message gets it, empty and incomplete', () => {
+  using made = withSpares()
+  const id = activeMessage(made)
+  const { ino } = statSync(queuePath(made.spool, 'active', id))
+  assert.equal(new SpareKeeper(made.spool).keep(id, 100, 1), 'kept')
+  assert.deepEqual(made.names('active').includes(id), false)
+  assert.equal(statSync(join(made.path, 'spare', spares(made)[0] ?? '')).mode & 0o777, 0o600)
+  const file = createQueueFile(made.spool, 'incoming')
+  const facts = statSync(file.path)
+  assert.deepEqual([facts.ino, facts.size, facts.mode & 0o777], [ino, 0, 0o600])
+  assert.equal(file.id.slice(5), ino.toString(16).toUpperCase())
+  assert.deepEqual(spares(made), [])
+  file.remove()
+})
+
+test('keep: what is large, old or gone is not kept', () => {
+  using made = withSpares()
+  const keeper = new SpareKeeper(made.spool)
+  const id = activeMessage(made)
+  assert.equal(keeper.keep(id, 65_537, 1), 'declined')
+  assert.equal(keeper.keep(id, 100, 31), 'declined')
+  assert.equal(existsSync(queuePath(made.spool, 'active', id)), true)
+  assert.equal(keeper.keep(shortId(7, 999_999), 100, 1), 'gone')
+})
+
+test('keep: without the folder nothing is kept and nothing is taken', () => {
+  using made = withSpares()
+  rmdirSync(join(made.path, 'spare'))
+  const id = activeMessage(made)
+  assert.equal(new SpareKeeper(made.spool).keep(id, 100, 1), 'declined')
+  assert.equal(existsSync(queuePath(made.spool, 'active', id)), true)
+  const file = createQueueFile(made.spool, 'incoming')
+  assert.equal(statSync(file.path).size, 0)
+  file.remove()
+})
+
+test('keep: no more than the limit, and again when others have taken some', () => {
+  using made = withSpares()
+  const keeper = new SpareKeeper(made.spool)
+  const results = Array.from({ length: 257 }, (_, i) => keeper.keep(activeMessage(made, i), 100, 1))
+  assert.equal(results.filter((result) => result === 'kept').length, spares(made).length)
+  assert.equal(results.at(-1), 'declined')
+  deleteSpares(made.spool, ME)
+  const later = Array.from({ length: 33 }, (_, i) => keeper.keep(activeMessage(made, 300 + i), 100, 1))
+  assert.equal(later.includes('kept'), true)
+})
+
+test('sweep: deletes what nobody took between two sweeps', () => {
+  using made = withSpares()
+  const keeper = new SpareKeeper(made.spool)
+  keeper.keep(activeMessage(made), 100, 1)
+  keeper.sweep()
+  assert.equal(spares(made).length, 1)
+  keeper.sweep()
+  assert.deepEqual(spares(made), [])
+})
+
+test('takeSpare: a file that is not what its name says is deleted, not used', () => {
+  using made = withSpares()
+  writeFileSync(join(made.path, 'spare/ABC'), 'of another', { mode: 0o600 })
+  const path = queuePath(made.spool, 'incoming', 'XYZ')
+  assert.equal(takeSpare(made.spool, () => path), undefined)
+  assert.equal(existsSync(path), false)
+  assert.deepEqual(spares(made), [])
+})
+
+test('takeSpare: a file with an execute bit is deleted, not used', () => {
+  using made = withSpares()
+  const id = activeMessage(made)
+  new SpareKeeper(made.spool).keep(id, 100, 1)
+  const kept = join(made.path, 'spare', spares(made)[0] ?? '')
+  chmodSync(kept, 0o700)
+  const path = queuePath(made.spool, 'incoming', 'XYZ')
+  assert.equal(takeSpare(made.spool, () => path), undefined)
+  assert.equal(existsSync(path), false)
+})
+
+test('takeSpare: names that are no inodes stay where they are', () => {
+  using made = withSpares()
+  mkdirSync(join(made.path, 'spare/lost+found'))
+  assert.equal(takeSpare(made.spool, () => queuePath(made.spool, 'incoming', 'XYZ')), undefined)
+  deleteSpares(made.spool, ME)
+  assert.deepEqual(spares(made), ['lost+found'])
+})
