@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { HELPED_NAMES, parameterHelp } from '#config/parameters/help/help.ts'
 import { INFORMATION, isPending } from '#config/parameters/pending.ts'
-import { PARAMETERS } from '#config/parameters/table.ts'
+import { isParameterName, PARAMETERS } from '#config/parameters/table.ts'
 
 /** Names that the sources put together: prefix or suffix of a family, and the words they contain. */
 const COMPOSED: readonly RegExp[] = [
@@ -30,4 +31,12 @@ test('every parameter is used, pending or information, and only one of these', (
   const words = wordsOfSources()
   const silent = Object.keys(PARAMETERS).filter((name) => !isUsed(name, words) && !isPending(name) && !INFORMATION.has(name))
   assert.deepEqual(silent, [], 'read nowhere: use them, or list them in src/config/parameters/pending.ts')
+})
+
+const HELP_MAX = 120
+
+test('every parameter has one line of help, a sentence of its own, and no other name has', () => {
+  const texts = Object.keys(PARAMETERS).filter(isParameterName).map((name) => [name, parameterHelp(name) ?? ''] as const)
+  assert.deepEqual(texts.filter(([, text]) => !/^[A-Z"].*\.$/.test(text) || text.length > HELP_MAX), [])
+  assert.deepEqual(HELPED_NAMES.filter((name) => !isParameterName(name)), [])
 })

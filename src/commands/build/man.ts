@@ -1,11 +1,13 @@
 /**
- * `npm run man`: writes the manual pages of all programs to `dist/man`, made from the headers of their main.ts.
+ * `npm run man`: writes the manual pages of all programs to `dist/man`, made from the headers of their main.ts, and
+ * postconf(5), made from the table of parameters.
  *
  * @module
  */
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { manualPage, parseManual } from './manual.ts'
+import { parametersPage } from './parameters-page.ts'
 
 const ROOT = join(import.meta.dirname, '../../..')
 const OUT = join(ROOT, 'dist/man')
@@ -23,3 +25,5 @@ for (const file of globSync('src/**/main.ts', { cwd: ROOT })) {
   mkdirSync(join(OUT, `man${section}`), { recursive: true })
   writeFileSync(join(OUT, `man${section}`, `${manual.name}.${section}`), manualPage(manual, section, version()))
 }
+mkdirSync(join(OUT, 'man5'))
+writeFileSync(join(OUT, 'man5', 'postconf.5'), parametersPage(version()))

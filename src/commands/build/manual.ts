@@ -53,7 +53,7 @@ export function parseManual(source: string): Manual | undefined {
 }
 
 /** Text as roff takes it: backslashes and leading dots mean something there. */
-function roff(text: string): string {
+export function roff(text: string): string {
   return text.replaceAll('\\', '\\e').replaceAll('-', '\\-').replaceAll(/^(?=[.'])/gm, '\\&').replaceAll('…', '...').replaceAll(/`([^`]*)`/g, '\\fB$1\\fR')
 }
 

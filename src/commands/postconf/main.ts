@@ -62,7 +62,7 @@ async function run(options: PostconfOptions, console: PostconfConsole): Promise<
     case 'F':
     case 'P':
       if (options.edit !== undefined) edit(options, console)
-      else show(options, console)
+      else await show(options, console)
       return
     case 'b':
     case 't':
@@ -115,7 +115,7 @@ function edit({ subject, edit: mode, operands, directory }: PostconfOptions, { w
   }
 }
 
-function show(options: PostconfOptions, { out, warn }: PostconfConsole): void {
+async function show(options: PostconfOptions, { out, warn }: PostconfConsole): Promise<void> {
   const { subject, letters, operands } = options
   const environment = process.env['MAIL_CONFIG'] ?? ''
   const ofMaster = subject === 'M' || subject === 'F' || subject === 'P'
@@ -128,6 +128,12 @@ function show(options: PostconfOptions, { out, warn }: PostconfConsole): void {
     quiet: letters.has('q'),
     warn,
   })
+  if (options.classes.has('help')) {
+    const { showHelp } = await import('./show-help.ts')
+    const ours = (name: string) => session.names.get(name)?.classes.some((own) => own !== 'user') === true
+    for (const line of showHelp(operands.length > 0 ? operands : session.sortedNames().filter(ours), session.names, warn)) out(line)
+    return
+  }
   const style = styleOf(letters)
   const expand = letters.has('x')
   const lines = ofMaster

@@ -18,8 +18,8 @@ import { checkFile, databasesIn, hasFile, settingNames } from './databases.ts'
 import { settingsOf, type Service } from './service.ts'
 import { strayComments } from './stray-comments.ts'
 
-/** Classes that `-C` selects. */
-export type NameClass = 'builtin' | 'service' | 'user' | 'extension' | 'pending'
+/** Classes that `-C` selects; `help` is in no name. */
+export type NameClass = 'builtin' | 'service' | 'user' | 'extension' | 'pending' | 'help'
 
 /**
  * A name that counts; `initial` is its default, which a name that an administrator made up has not. A name without

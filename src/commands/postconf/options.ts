@@ -59,6 +59,8 @@ const NAME_CLASSES: ReadonlyMap<string, readonly NameClass[]> = new Map([
   ['builtin', ['builtin']], ['service', ['service']], ['user', ['user']], ['extension', ['extension']],
   // Parameters that this version does not act on yet.
   ['pending', ['pending']],
+  // A line about each parameter instead of its value.
+  ['help', ['help']],
   ['all', ['builtin', 'service', 'user']],
 ])
 

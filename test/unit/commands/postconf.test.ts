@@ -50,3 +50,12 @@ test('postconf -m lists the table types, one a line and sorted', async () => {
     assert.ok(types.includes(type), type)
   }
 })
+
+test('postconf -C help says what a parameter does, also one that a service brings', async () => {
+  using site = createConfigSite({ 'main.cf': 'own = x\n', 'master.cf': 'relay unix - - n - - smtp\n' })
+  const { out, err } = await runPostconf(site.directory, '-C', 'help', 'relayhost', 'relay_destination_rate_delay', 'fallback_relay', 'own')
+  assert.equal(out, 'relayhost: Host to which all outgoing mail goes.\nrelay_destination_rate_delay: Pause between two deliveries to one destination.\n'
+    + 'fallback_relay: An old name; instead, specify "smtp_fallback_relay".\n')
+  assert.deepEqual(err, ['postconf: warning: own: unknown parameter'])
+  assert.ok((await runPostconf(site.directory, '-C', 'help')).out.split('\n').length > 880)
+})

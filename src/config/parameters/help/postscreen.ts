@@ -1,0 +1,57 @@
+/**
+ * One line of help for each parameter of postscreen.ts; those that repeat another client's are made in help.ts.
+ *
+ * @module
+ */
+import type { POSTSCREEN_PARAMETERS } from '#config/parameters/postscreen.ts'
+
+/** See the head of this file. */
+export const POSTSCREEN_HELP: Partial<Record<keyof typeof POSTSCREEN_PARAMETERS, string>> = {
+  postscreen_access_list: 'Clients that postscreen permits or rejects without tests.',
+  postscreen_allowlist_interfaces: 'Own addresses on which new clients may earn a place among the known ones.',
+  postscreen_bare_newline_action: 'What happens to a client that ends lines with LF alone.',
+  postscreen_bare_newline_enable: 'Whether lines that end with LF alone are watched for.',
+  postscreen_bare_newline_ttl: 'How long a passed test for LF alone counts.',
+  postscreen_cache_cleanup_interval: 'Time between two sweeps of expired clients.',
+  postscreen_cache_map: 'Table of clients that passed tests.',
+  postscreen_cache_retention_time: 'How long an expired client is remembered.',
+  postscreen_client_connection_count_limit: 'Most connections of one client at once.',
+  postscreen_command_count_limit: 'Most commands of one session.',
+  postscreen_command_filter: 'Table that changes commands of clients.',
+  postscreen_command_time_limit: 'Longest wait for a whole command.',
+  postscreen_denylist_action: 'What happens to a client that postscreen_access_list rejects.',
+  postscreen_disable_vrfy_command: 'Value of disable_vrfy_command in postscreen.',
+  postscreen_discard_ehlo_keyword_address_maps: 'Tables with EHLO keywords not to offer, by client address.',
+  postscreen_discard_ehlo_keywords: 'EHLO keywords that postscreen does not offer.',
+  postscreen_dnsbl_action: 'What happens when the score of DNS lists is too high.',
+  postscreen_dnsbl_allowlist_threshold: 'Score at or below which other tests are left out.',
+  postscreen_dnsbl_max_ttl: 'Longest time a passed DNS list test counts.',
+  postscreen_dnsbl_min_ttl: 'Shortest time a passed DNS list test counts.',
+  postscreen_dnsbl_reply_map: 'Table from DNS list names to names shown to clients.',
+  postscreen_dnsbl_sites: 'DNS lists with their filters and weights.',
+  postscreen_dnsbl_threshold: 'Score from which postscreen_dnsbl_action applies.',
+  postscreen_dnsbl_timeout: 'Longest wait for DNS lists.',
+  postscreen_enforce_tls: 'Older form of postscreen_tls_security_level = encrypt.',
+  postscreen_expansion_filter: 'Characters that a $name may bring into postscreen_reject_footer.',
+  postscreen_forbidden_commands: 'Commands that show that a client is no mail client.',
+  postscreen_greet_action: 'What happens to a client that speaks before its turn.',
+  postscreen_greet_banner: 'First line sent as bait to clients that speak too early.',
+  postscreen_greet_ttl: 'How long a passed greeting test counts.',
+  postscreen_greet_wait: 'How long postscreen waits for a client to speak too early.',
+  postscreen_helo_required: 'Value of smtpd_helo_required in postscreen.',
+  postscreen_non_smtp_command_action: 'What happens to a client that sends a forbidden command.',
+  postscreen_non_smtp_command_enable: 'Whether commands that are not SMTP are watched for.',
+  postscreen_non_smtp_command_ttl: 'How long a passed test for such commands counts.',
+  postscreen_pipelining_action: 'What happens to a client that sends commands ahead of its turn.',
+  postscreen_pipelining_enable: 'Whether commands ahead of their turn are watched for.',
+  postscreen_pipelining_ttl: 'How long a passed pipelining test counts.',
+  postscreen_post_queue_limit: 'Most clients that wait for a real SMTP server.',
+  postscreen_pre_queue_limit: 'Most clients that are being tested.',
+  postscreen_reject_footer: "Text added to postscreen's rejections.",
+  postscreen_reject_footer_maps: 'Tables with such texts by rejection.',
+  postscreen_tls_security_level: 'TLS in postscreen: none, may or encrypt.',
+  postscreen_upstream_proxy_protocol: 'Protocol of a proxy in front: haproxy, or empty for none.',
+  postscreen_upstream_proxy_timeout: "Longest wait for the proxy's first line.",
+  postscreen_use_tls: 'Older form of postscreen_tls_security_level = may.',
+  postscreen_watchdog_timeout: 'Longest time postscreen may take for one step.',
+}
