@@ -342,7 +342,7 @@ test('recoverJournal() removes what a crash brought back of messages that had le
 
 test('recoverJournal() removes a name that a crash brought back when its file belongs to a later message by now', async () => {
   using spool = journalSpool()
-  using _log = captureLog()
+  using log = captureLog()
   const [left = queueId('A')] = await commit(spool, ['the message that had left'])
   rmSync(queuePath(spool.spool, 'incoming', left))
   const remover = new JournalWriter(spool.spool)
@@ -358,6 +358,7 @@ test('recoverJournal() removes a name that a crash brought back when its file be
   assert.equal(spool.has('active', left), false)
   assert.equal(readFileSync(queuePath(spool.spool, 'incoming', next), 'utf8'), 'the message that took its file')
   assert.equal(readFileSync(queuePath(spool.spool, 'incoming', other), 'utf8'), 'a third')
+  void log
 })
 
 test('recordRemoved() keeps a message that waits in maildrop under its old name from coming back', async () => {
