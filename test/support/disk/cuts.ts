@@ -7,6 +7,7 @@
  */
 import { recoverJournal, prepareJournal } from '#queue/journal/recover.ts'
 import { segmentPaths } from '#queue/journal/folder.ts'
+import { deleteSpares, prepareSpares } from '#queue/spare.ts'
 import { openSpool } from '#queue/spool.ts'
 import { configFrom } from '#config/load.ts'
 import { substituteFiles } from '#system/files.ts'
@@ -15,8 +16,8 @@ import { randomFrom, type Random } from '../../fuzz/mutate.ts'
 import { silentLog } from '../silent-log.ts'
 import { Disk, type Change, type Inode } from './disk.ts'
 import { violations, type Cut } from './ledger.ts'
-import { live, NOBODY, type Trace } from './life.ts'
-import { Remains, type FileSystemKind } from './remains.ts'
+import { live, NOBODY, type Fault, type LifeOptions, type Trace } from './life.ts'
+import { Remains } from './remains.ts'
 
 const CHAPTERS = 3
 const STEPS = 40
@@ -24,63 +25,122 @@ const STEPS = 40
 const TRIALS = 3
 /** One recovery in so many is cut too. */
 const SECOND_CUT_ONE_IN = 4
+/** Cuts of a life in which a call failed. */
+const FAULT_CUTS = 12
 
-export type CutsOptions = {
-  /** How many cuts at least, rounded up to a whole chapter. */
-  readonly cuts: number
-  readonly seed: number
-  /** Only this one. */
-  /** Not more than so many seeds. */
-  readonly seedsMax?: number
-  readonly only?: { readonly chapter: number; readonly cut: number; readonly trial: number }
-  readonly onChapter?: (report: CutsReport) => void
-  /** Hears of the life that `only` is about. */
-  readonly onTrace?: (trace: Trace) => void
-}
+/** One cut of one life: the life of a chapter, or one in which a call fails. */
+export type Case = { readonly seed: number; readonly life: number | Fault; readonly cut: number; readonly trial: number }
 
 export type CutsReport = {
   cuts: number
   /** Recoveries that were cut, in `cuts` too. */
   second: number
+  /** Lives in which a call failed. */
+  faults: number
   changes: number
   messages: number
   /** At most a few. */
   failures: string[]
 }
 
+type Hooks = {
+  readonly onLife?: (report: CutsReport) => void
+  /** Hears of the life before it is cut. */
+  readonly onTrace?: (trace: Trace) => void
+}
+
+export type CutsOptions = Hooks & {
+  /** How many cuts at least, rounded up to a whole chapter. */
+  readonly cuts: number
+  /** The first one. */
+  readonly seed: number
+}
+
+export type FaultsOptions = Hooks & {
+  readonly seed: number
+  readonly codes: readonly string[]
+  /** One call in so many fails, each in a life of its own. 1: every call. */
+  readonly oneIn: number
+}
+
 const FAILURES_MAX = 20
 /** From a cut to the next start. */
 const DOWN_MS = 60_000
 
+function emptyReport(): CutsReport {
+  return { cuts: 0, second: 0, faults: 0, changes: 0, messages: 0, failures: [] }
+}
+
 /** Runs lives from `seed` on until there were enough cuts. */
-export async function powerCuts(options: CutsOptions): Promise<CutsReport> {
-  const report: CutsReport = { cuts: 0, second: 0, changes: 0, messages: 0, failures: [] }
-  const { cuts, seed: first, seedsMax = Infinity, only } = options
-  for (let seed = first; report.cuts < cuts && seed < first + seedsMax && report.failures.length < FAILURES_MAX; seed += 1) {
-    await runSeed(seed, options, report)
-    if (only) break
+export async function powerCuts({ cuts, seed: first, ...hooks }: CutsOptions): Promise<CutsReport> {
+  const report = emptyReport()
+  for (let seed = first; report.cuts < cuts && report.failures.length < FAILURES_MAX; seed += 1) {
+    let begin: Begin | undefined
+    for (let chapter = 0; chapter < CHAPTERS && report.cuts < cuts; chapter += 1) begin = await runChapter({ seed, life: chapter, begin, wanted: everywhere }, report, hooks)
   }
   return report
 }
 
-async function runSeed(seed: number, options: CutsOptions, report: CutsReport): Promise<void> {
-  const kind: FileSystemKind = seed % 3 === 0 ? 'posix' : 'ordered'
-  const last = options.only?.chapter ?? CHAPTERS - 1
-  let begin: { root: Inode; ledger: Trace['ledger'] } | undefined
-  for (let chapter = 0; chapter <= last; chapter += 1) {
-    const place = `${seed}:${chapter}`
-    const queueCommit = seed % 7 === 6 ? 'fsync' : 'journal'
-    const trace = await live({ seed: seed * CHAPTERS + chapter, steps: STEPS, kind, queueCommit, ...(begin ? { begin } : {}) })
-    for (const problem of trace.problems) fail(report, `${place}: ${problem}`)
-    const cutter = new Cutter(trace, { kind, records: queueCommit === 'journal' }, place, report)
-    const wanted = options.only?.chapter === chapter ? options.only : undefined
-    if (wanted ?? !options.only) options.onTrace?.(trace)
-    begin = await cutter.run(wanted ?? (options.only ? 'none' : 'all'))
-    report.changes += trace.changes.length
-    report.messages += trace.ledger.instances.length
-    options.onChapter?.(report)
-    if (report.cuts >= options.cuts && !options.only) return
+/** Runs one case again. */
+export async function oneCase({ seed, life, cut, trial }: Case, hooks: Hooks = {}): Promise<CutsReport> {
+  const report = emptyReport()
+  const wanted: Wanted = (c, t) => c === cut && t === trial
+  let begin: Begin | undefined
+  if (typeof life === 'number') {
+    for (let chapter = 0; chapter < life; chapter += 1) begin = await runChapter({ seed, life: chapter, begin, wanted: () => false }, report, {})
   }
+  await runChapter({ seed, life, begin, wanted }, report, hooks)
+  return report
+}
+
+/** Lives in which one call of the file system fails: a few cuts after it, in each. */
+export async function faults({ seed, codes, oneIn, ...hooks }: FaultsOptions): Promise<CutsReport> {
+  const report = emptyReport()
+  const { calls } = await live({ ...lifeOf(seed, 0), steps: STEPS })
+  for (let nth = 1 + (seed % oneIn); nth <= calls && report.failures.length < FAILURES_MAX; nth += oneIn) {
+    for (const code of codes) {
+      const wanted: Wanted = (cut, trial, length) => trial === 0 && randomAt(`${seed}:${nth}`, cut, 0)(length) < FAULT_CUTS
+      await runChapter({ seed, life: { nth, code }, begin: undefined, wanted }, report, hooks)
+    }
+  }
+  return report
+}
+
+/** `17:2:431:0`, or `17:830EIO:431:0`. @throws {SyntaxError} */
+export function parseCase(text: string): Case {
+  const match = /^(\d+):(\d+)([A-Z]*):(\d+):(\d+)$/.exec(text)
+  if (!match) throw new SyntaxError(`no case has the name "${text}"`)
+  const [, seed, life, code = '', cut, trial] = match
+  return { seed: Number(seed), life: code === '' ? Number(life) : { nth: Number(life), code }, cut: Number(cut), trial: Number(trial) }
+}
+
+function everywhere(): boolean {
+  return true
+}
+
+/** What an earlier chapter left. */
+type Begin = { readonly root: Inode; readonly ledger: Trace['ledger'] }
+/** Which cuts are made; `length`: how many changes there are. */
+type Wanted = (cut: number, trial: number, length: number) => boolean
+type Chapter = { readonly seed: number; readonly life: number | Fault; readonly begin: Begin | undefined; readonly wanted: Wanted }
+
+function lifeOf(seed: number, chapter: number): Pick<LifeOptions, 'seed' | 'kind' | 'queueCommit'> {
+  return { seed: seed * CHAPTERS + chapter, kind: seed % 3 === 0 ? 'posix' : 'ordered', queueCommit: seed % 7 === 6 ? 'fsync' : 'journal' }
+}
+
+async function runChapter({ seed, life, begin, wanted }: Chapter, report: CutsReport, { onLife, onTrace }: Hooks): Promise<Begin> {
+  const isChapter = typeof life === 'number'
+  const options = lifeOf(seed, isChapter ? life : 0)
+  const place = `${seed}:${isChapter ? life : `${life.nth}${life.code}`}`
+  const trace = await live({ ...options, steps: STEPS, ...(begin ? { begin } : {}), ...(isChapter ? {} : { fault: life }) })
+  for (const problem of trace.problems) fail(report, `${place}:0:0 ${problem}`)
+  onTrace?.(trace)
+  const next = await new Cutter(trace, { kind: options.kind, records: options.queueCommit === 'journal' }, place, report).run(wanted)
+  report.changes += trace.changes.length
+  report.messages += trace.ledger.instances.length
+  if (!isChapter) report.faults += 1
+  onLife?.(report)
+  return next
 }
 
 function fail(report: CutsReport, text: string): void {
@@ -102,17 +162,16 @@ class Cutter {
   }
 
   /** Returns where the next chapter begins. */
-  async run(which: 'all' | 'none' | { readonly cut: number; readonly trial: number }): Promise<{ root: Inode; ledger: Trace['ledger'] }> {
+  async run(wanted: Wanted): Promise<Begin> {
     const { changes, remains, ledger } = this.#trace
     const next = randomAt(this.#place, -1, 0)(changes.length) + 1
-    let begin: { root: Inode; ledger: Trace['ledger'] } | undefined
+    let begin: Begin | undefined
     for (let cut = 0; cut <= changes.length; cut += 1) {
       const change = changes[cut - 1]
       if (change) remains.add(cut - 1, change)
       if (cut === next) begin = { root: remains.afterCut(randomAt(this.#place, cut, -1)), ledger: ledger.after(cut, this.#ms(cut)) }
-      if (which === 'none') continue
       for (let trial = 0; trial < TRIALS; trial += 1) {
-        if (which === 'all' || (which.cut === cut && which.trial === trial)) await this.#cut(cut, trial)
+        if (wanted(cut, trial, changes.length)) await this.#cut(cut, trial)
       }
     }
     return begin ?? { root: remains.afterCut(randomAt(this.#place, changes.length, -1)), ledger: ledger.after(changes.length, this.#ms(changes.length)) }
@@ -164,7 +223,9 @@ async function recover(root: Inode, ms: number, changes?: Change[]): Promise<Cha
   using files = substituteFiles(disk.files)
   try {
     prepareJournal(SPOOL, NOBODY)
+    prepareSpares(SPOOL, NOBODY)
     await recoverJournal(SPOOL, NOBODY)
+    deleteSpares(SPOOL, NOBODY)
     if (segmentPaths(SPOOL).length > 0) throw new Error('segments are left after recovery')
   } finally {
     Object.assign(globalThis, { setImmediate })

@@ -14,6 +14,7 @@ import { segmentBytes } from '#queue/journal/segment.ts'
 import { emptyTally, MessageActions } from '#queue/maintain.ts'
 import { appendRecord, RECORD } from '#queue/record.ts'
 import { MESSAGE_QUEUES, LOG_QUEUES, type QueueId } from '#queue/spool.ts'
+import { deleteSpares, prepareSpares, SPARE_FOLDER } from '#queue/spare.ts'
 import { createQueueFile, type QueueFile } from '#queue/write.ts'
 import type { DeliverRequest } from '#service/deliver.ts'
 import { substituteFiles, type FileSystem } from '#system/files.ts'
@@ -142,7 +143,8 @@ class Life implements World {
     const logFolders = new Set(LOG_QUEUES.flatMap((name) => foldersOf(this.#disk.root.names?.get(name))))
     for (const [at, change] of this.#changes.entries()) {
       if (change.kind === 'link' && logFolders.has(change.dir)) logFolders.add(change.inode)
-      if (change.kind !== 'unlink' || change.inode.names || logFolders.has(change.dir)) continue
+      const isLeaving = change.kind === 'unlink' || (change.kind === 'rename' && change.toDir === this.#disk.root.names?.get(SPARE_FOLDER))
+      if (!isLeaving || change.inode.names || logFolders.has(change.dir)) continue
       this.#ledger.removed(change.name, at + 1, this.#untilSaid(this.#times[at] ?? 0))
     }
     return {
@@ -171,7 +173,8 @@ class Life implements World {
   }
 
   #unhandled(error: unknown): void {
-    if (error instanceof Error && 'code' in error && (error.code === 'EOWNERDEAD' || this.#options.fault !== undefined)) return
+    if (error instanceof Error && 'code' in error && error.code === 'EOWNERDEAD') return
+    if (this.#options.fault !== undefined && isOurs(error)) return
     this.#problems.push(error instanceof Error ? error.stack ?? error.message : String(error))
   }
 
@@ -235,11 +238,21 @@ class Life implements World {
   }
 
   async #startMaster(): Promise<void> {
-    const { spool } = this.#place()
-    prepareJournal(spool, NOBODY)
-    await recoverJournal(spool, NOBODY)
+    await this.#recover().catch(async (error: unknown) => {
+      // Master says why and ends; whoever started it does so again.
+      this.#unhandled(error)
+      await this.#recover()
+    })
     this.#startManager()
     this.#receivers = [this.#startReceiver(), this.#startReceiver()]
+  }
+
+  async #recover(): Promise<void> {
+    const { spool } = this.#place()
+    prepareJournal(spool, NOBODY)
+    prepareSpares(spool, NOBODY)
+    await recoverJournal(spool, NOBODY)
+    deleteSpares(spool, NOBODY)
   }
 
   #startReceiver(): Receiver {
@@ -262,6 +275,7 @@ class Life implements World {
     this.#receivers = []
     const { spool } = this.#place()
     await recoverJournal(spool, NOBODY)
+    deleteSpares(spool, NOBODY)
     if (segmentPaths(spool).length > 0 && this.#options.fault === undefined) this.#problems.push('the journal is not empty after a clean stop')
   }
 
@@ -424,6 +438,11 @@ class Life implements World {
     await this.#startMaster()
     await Promise.all(old.map(async (receiver) => closeReceiver(receiver)))
   }
+}
+
+/** Made by the failing call, or told by who met it. */
+function isOurs(error: unknown): boolean {
+  return error instanceof Error && ('code' in error || isOurs(error.cause))
 }
 
 async function closeReceiver({ cleanup, sessions }: Receiver): Promise<void> {

@@ -19,6 +19,7 @@ import { contentChunks, openMessage } from '#queue/content.ts'
 import { adoptOrphans } from '#queue/journal/recover.ts'
 import { journalOf } from '#queue/journal/writer.ts'
 import type { EnvelopeRecipient } from '#queue/envelope.ts'
+import { SpareKeeper } from '#queue/spare.ts'
 import { moveFile, openSpool, scanQueue, stampFile, type LogName, type QueueId, type Spool } from '#queue/spool.ts'
 import type { QueueFile } from '#queue/write.ts'
 import { Pickup } from '#receive/pickup/pickup.ts'
@@ -113,6 +114,7 @@ function openBounces(place: Place, world: World): { client: BounceClient; close(
 
 const RETRY = 'retry'
 const ADOPT_EVERY_MS = 60_000
+const SWEEP_EVERY_MS = 10_000
 
 /** qmgr with its agents, as `qmgr/manager.ts`; and the bounce services, another process. */
 export class MailManager {
@@ -121,6 +123,7 @@ export class MailManager {
   readonly #active: ActiveQueue
   readonly #intake: Intake
   readonly #scheduler: Scheduler<ActiveMessage>
+  readonly #spares: SpareKeeper
   readonly #bounces: ReturnType<typeof openBounces>
   readonly #delivered: ReturnType<typeof openDelivered>
   readonly #timers: NodeJS.Timeout[] = []
@@ -135,11 +138,12 @@ export class MailManager {
     this.#bounces = openBounces(bounces, world)
     this.#delivered = openDelivered(config, this.#bounces.client)
     this.#scheduler = new Scheduler(transportRules(config))
+    this.#spares = new SpareKeeper(spool)
     const clock = { now: () => Date.now() }
     const journal = journalOf(spool)
     const usesJournal = config.str('queue_commit') === 'journal'
     this.#active = new ActiveQueue({
-      spool, clock, log, scheduler: this.#scheduler, wake: () => this.#wake(),
+      spool, spares: this.#spares, clock, log, scheduler: this.#scheduler, wake: () => this.#wake(),
       settings: {
         recipientsAtOnce: 10, retryTransport: RETRY,
         backoff: { minimal: config.time('minimal_backoff_time'), maximal: config.time('maximal_backoff_time') },
@@ -165,6 +169,7 @@ export class MailManager {
   start(): void {
     const { spool, config } = this.#place
     for (const id of scanQueue(spool, 'active')) {
+      if (this.#active.finishRemoval(id)) continue
       stampFile(spool, 'active', id, Math.trunc(Date.now() / 1000))
       moveFile(spool, id, 'active', 'incoming')
     }
@@ -176,6 +181,7 @@ export class MailManager {
     this.#timers.push(setInterval(() => this.#intake.scan('deferred'), config.time('queue_run_delay') * 1000))
     this.#timers.push(setInterval(() => this.#active.retryStranded(), 10_000))
     this.#timers.push(setInterval(adopt, ADOPT_EVERY_MS))
+    this.#timers.push(setInterval(() => this.#spares.sweep(), SWEEP_EVERY_MS))
   }
 
   announce(id: QueueId): void {
