@@ -7,7 +7,7 @@ import { log } from '#system/log.ts'
 import { splitAtChars, splitOutsideBraces, stripBraces } from '#util/split.ts'
 import { insideBraces } from './braces.ts'
 import { readFileContent } from './file-content.ts'
-import { keyFolder } from './fold.ts'
+import { entryFolder, keyFolder } from './fold.ts'
 import { ABSENT, failed, found, TableOpenError, type Entries, type Lookup, type OpenRequest, type Table } from './table.ts'
 
 function constantTable(spec: string, pattern: boolean, lookup: (key: string) => Lookup): Table {
@@ -26,6 +26,9 @@ export function openStatic({ name, spec, options }: OpenRequest): Table {
   return constantTable(spec, false, () => answer)
 }
 
+/** A name has no white space within; it may even be empty. */
+const PAIR_REGEXP = /^\s*([^\s=]*)\s*(=?)([^]*)$/
+
 /** One `name=value` of an inline table, or why it is malformed. */
 function parsePair(item: string): { key: string; value: string } | { reason: string } {
   let text = item
@@ -34,10 +37,8 @@ function parsePair(item: string): { key: string; value: string } | { reason: str
     if (stripped.kind === 'error') return { reason: stripped.reason }
     text = stripped.text
   }
-  const equals = text.indexOf('=')
-  if (equals < 0) return { reason: "missing '=' after attribute name" }
-  const key = text.slice(0, equals).trim()
-  return key === '' ? { reason: 'missing attribute name' } : { key, value: text.slice(equals + 1).trim() }
+  const [, key = '', equals = '', value = ''] = PAIR_REGEXP.exec(text) ?? []
+  return equals === '' ? { reason: "missing '=' after attribute name" } : { key, value: value.trim() }
 }
 
 /** Opens `inline:{ key=value, { key = value with blanks } }`. The last of equal keys counts. */
@@ -46,11 +47,12 @@ export function openInline({ name, spec, options }: OpenRequest): Table {
   const inside = insideBraces(name)
   if (inside === undefined) throw new TableOpenError(`bad syntax: ${need}`)
   const fold = keyFolder(options)
+  const entryFold = entryFolder(options)
   const entries = new Map<string, string>()
   for (const item of splitOutsideBraces(inside)) {
     const pair = parsePair(item)
     if ('reason' in pair) throw new TableOpenError(`${pair.reason}: ${need}`)
-    entries.set(fold(pair.key), options.fileContent === true ? readFileContent(pair.value) : pair.value)
+    entries.set(entryFold(pair.key), options.fileContent === true ? readFileContent(pair.value) : pair.value)
   }
   const lookup = (key: string): Lookup => {
     const value = entries.get(fold(key))
@@ -93,8 +95,8 @@ export function openDebug({ name, spec, open }: OpenRequest): Table {
   }
   const inner = open(name)
   const report = (key: string, result: Lookup): Lookup => {
-    const said = { found: `"${result.kind === 'found' ? result.value : ''}"`, absent: 'not found', error: 'error' }
-    log.info(`${name} lookup: "${key}" = ${said[result.kind]}`)
+    const said = { found: result.kind === 'found' ? result.value : '', absent: 'not_found', error: 'error' }
+    log.info(`${name} lookup: "${key}" = "${said[result.kind]}"`)
     return result
   }
   return {

@@ -30,6 +30,14 @@ export function foldAscii(key: string): string {
   return key.replaceAll(ASCII_UPPER, (letters) => letters.toLowerCase())
 }
 
+/**
+ * How texthash and inline tables fold the keys that they are made of: letters A to Z only, although keys to look up are
+ * folded whole. So an entry whose key has other capital letters is never found, as in Postfix.
+ */
+export function entryFolder({ fold = true }: Pick<TableOptions, 'fold'>): (key: string) => string {
+  return fold ? foldAscii : (key) => key
+}
+
 /** How a table opened with `options` folds its keys. */
 export function keyFolder({ fold = true, config }: Pick<TableOptions, 'fold' | 'config'>): (key: string) => string {
   if (!fold) return (key) => key

@@ -7,7 +7,7 @@ import { decodeRaw } from '#util/raw-text.ts'
 import { log } from '#system/log.ts'
 import { openFileTable, readTableFile } from './file-table.ts'
 import { readFileContent } from './file-content.ts'
-import { keyFolder } from './fold.ts'
+import { entryFolder, keyFolder } from './fold.ts'
 import { logicalLines } from '#util/logical-lines.ts'
 import { parseSourceLine, problemText } from './source-line.ts'
 import { ABSENT, found, TableOpenError, type OpenRequest, type Table } from './table.ts'
@@ -55,7 +55,7 @@ export function openTexthash({ name, spec, options }: OpenRequest): Table {
   const fold = keyFolder(options)
   return openFileTable<Map<string, string>>(spec, name, {
     pattern: false,
-    load: () => readEntries(name, fold, options.fileContent ?? false),
+    load: () => readEntries(name, entryFolder(options), options.fileContent ?? false),
     find(entries, key) {
       const value = entries.get(fold(key))
       return value === undefined ? ABSENT : found(value)
