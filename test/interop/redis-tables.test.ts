@@ -13,6 +13,10 @@ import { freePorts } from '#test/support/ports.ts'
 
 const absent = redisAbsent()
 
+function askUrl(url: string): Promise<unknown[]> {
+  return lookups(`redis:${url}`, ['alice@example.com', 'nobody'])
+}
+
 async function fill(command: RedisServer['command']): Promise<void> {
   await command('set', 'alice@example.com', 'alice@box.example')
   await command('set', 'mail:bob', 'bob@box.example')
@@ -51,13 +55,12 @@ test('redis: URLs of a server, a socket, a database, with a user and a password'
   await using server = await startRedis(['user default off', 'user mail on >se%cret ~* +get +hget +sismember +hello +select +client +info +ping', 'user root on nopass ~* +@all'])
   await fill((...words) => server.command('--user', 'root', '--pass', 'x', ...words))
   using log = captureLog()
-  const ask = (url: string): Promise<unknown[]> => lookups(`redis:${url}`, ['alice@example.com', 'nobody'])
   const known = ['alice@box.example', undefined]
-  assert.deepEqual(await ask(`redis://mail:se%25cret@127.0.0.1:${server.port}`), known)
-  assert.deepEqual(await ask(`redis://mail:se%25cret@127.0.0.1:${server.port}/0?GET+%s`), known)
-  assert.deepEqual(await ask(`redis://mail:se%25cret@127.0.0.1:${server.port}/1`), [undefined, undefined])
-  assert.deepEqual(await ask(`redis://mail:wrong@127.0.0.1:${server.port}`), [Error, Error])
-  assert.deepEqual(await ask(`redis://127.0.0.1:${server.port}`), [Error, Error])
+  assert.deepEqual(await askUrl(`redis://mail:se%25cret@127.0.0.1:${server.port}`), known)
+  assert.deepEqual(await askUrl(`redis://mail:se%25cret@127.0.0.1:${server.port}/0?GET+%s`), known)
+  assert.deepEqual(await askUrl(`redis://mail:se%25cret@127.0.0.1:${server.port}/1`), [undefined, undefined])
+  assert.deepEqual(await askUrl(`redis://mail:wrong@127.0.0.1:${server.port}`), [Error, Error])
+  assert.deepEqual(await askUrl(`redis://127.0.0.1:${server.port}`), [Error, Error])
   assert.ok(!log.texts().some((text) => text.includes('wrong@')))
   using folder = tableFolder()
   const file = folder.write('t.cf', `url = unix:${server.socket}\nuser = mail\npassword = se%cret\n`)

@@ -15,7 +15,7 @@ export type RedisServer = Daemon & {
   readonly port: number
   readonly socket: string
   /** Sends a command by redis-cli. @throws {Error} */
-  command(...words: readonly string[]): Promise<string>
+  readonly command: (...words: readonly string[]) => Promise<string>
 }
 
 /** Why there is none to test with. */
@@ -63,7 +63,7 @@ export async function startRedis(lines: readonly string[] = [], { sentinel = fal
 }
 
 /** A cluster of three masters. */
-export type RedisCluster = AsyncDisposable & { readonly nodes: readonly RedisServer[]; command(...words: readonly string[]): Promise<string> }
+export type RedisCluster = AsyncDisposable & { readonly nodes: readonly RedisServer[]; readonly command: RedisServer['command'] }
 
 /** Starts three servers and joins them. */
 export async function startRedisCluster(): Promise<RedisCluster> {

@@ -7,7 +7,8 @@
  * Standards: RFC 4511 (protocol), RFC 4513 §3 (StartTLS), §5.1 (simple bind).
  */
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
-import { connect as connectTls, type SecureContext } from 'node:tls'
+import { hostname } from 'node:os'
+import { checkServerIdentity, connect as connectTls, type PeerCertificate, type SecureContext } from 'node:tls'
 import { errnoText } from '#system/errno.ts'
 import { bindRequest, searchRequest, startTlsRequest, takeReply, unbindRequest } from './ldap-message.ts'
 import type { LdapEntry, LdapReply, LdapResult, SearchRequest } from './ldap-message.ts'
@@ -202,10 +203,16 @@ export class LdapConnection {
   }
 }
 
+/** OpenLDAP's library takes `localhost` for the name of this machine; here a certificate may have either. */
+function checkIdentity(host: string, certificate: PeerCertificate): Error | undefined {
+  const refusal = checkServerIdentity(host, certificate)
+  return refusal !== undefined && host === 'localhost' ? checkServerIdentity(hostname(), certificate) : refusal
+}
+
 function tlsOptions({ scheme, host }: LdapServer, { context, verify }: LdapTls): object {
   const name = scheme === 'ldapi' ? 'localhost' : host
   return {
-    secureContext: context(), rejectUnauthorized: verify, host: name,
+    secureContext: context(), rejectUnauthorized: verify, host: name, checkServerIdentity: checkIdentity,
     ...(isIP(name) === 0 ? { servername: name } : {}),
   }
 }
