@@ -9,7 +9,10 @@
  *
  * @module
  */
+import { basename } from 'node:path'
 import { Command, CommanderError, Option } from 'commander'
+import { ConfigError } from '#config/error.ts'
+import { errnoCode, errnoText } from '#system/errno.ts'
 
 /** One option as typed: its letter, and its value when the letter takes one. */
 export type TypedOption = readonly [letter: string, value?: string]
@@ -105,10 +108,19 @@ export async function runCommand(main: (argv: readonly string[]) => number | Pro
   try {
     process.exitCode = await main(process.argv.slice(2))
   } catch (error) {
-    if (!(error instanceof CommandExit)) throw error
-    if (error.message !== '') process.stderr.write(`${error.message}\n`)
-    process.exitCode = error.exitCode
+    const { message, exitCode } = exitFor(error)
+    if (message !== '') process.stderr.write(`${message}\n`)
+    process.exitCode = exitCode
   }
+}
+
+/** How an error ends the command: what the system or the configuration refuses is no bug, whatever did not expect it. */
+function exitFor(error: unknown): CommandExit {
+  if (error instanceof CommandExit) return error
+  if (!(error instanceof ConfigError) && errnoCode(error) === undefined) throw error
+  const program = basename((process.argv[1] ?? process.argv0).replace(/\/main\.[jt]s$/, ''))
+  const path = error instanceof Error && 'path' in error && typeof error.path === 'string' ? `${error.path}: ` : ''
+  return new CommandExit(`${program}: fatal: ${path}${errnoText(error)}`, 1)
 }
 
 /** A commander command that neither prints nor exits by itself. */

@@ -6,6 +6,7 @@
 import type { Config } from '#config/config.ts'
 import { ConfigError } from '#config/error.ts'
 import { loadConfig } from '#config/load.ts'
+import { errnoText } from '#system/errno.ts'
 import { getpwnam, isRoot } from '#system/users.ts'
 
 /**
@@ -38,4 +39,14 @@ export function becomeOwner(config: Config): boolean {
   process.setgid?.(owner.gid)
   process.setuid?.(owner.uid)
   return true
+}
+
+/** Goes to the queue directory, as every command that names files there. @param fail Ends the command with this text. */
+export function enterQueue(config: Config, fail: (text: string) => never): void {
+  const directory = config.str('queue_directory')
+  try {
+    process.chdir(directory)
+  } catch (error) {
+    fail(`chdir ${directory}: ${errnoText(error)}`)
+  }
 }

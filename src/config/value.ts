@@ -38,7 +38,10 @@ export function parseBoolean(name: string, text: string): boolean {
 export function parseTime(name: string, text: string, defaultUnit: string, limits: Limits): number {
   const seconds = timeInSeconds(text, defaultUnit)
   if (seconds === undefined) throw new ConfigError(`parameter ${name}: bad time value or unit: ${text}`)
-  return withinLimits(name, seconds, limits)
+  const { min, max } = limits
+  if (min !== 0 && seconds < min) throw new ConfigError(`invalid ${name}: ${seconds} (min ${min})`)
+  if (max > 0 && seconds > max) throw new ConfigError(`invalid ${name}: ${seconds} (max ${max})`)
+  return seconds
 }
 
 /** `30`, `5m`, `2d` in seconds; `undefined` when it is no time or too long. Digits alone count in `defaultUnit`. */

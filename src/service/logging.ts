@@ -14,6 +14,7 @@ import { openLog, type OpenLog } from '#system/log.ts'
 import { facilityNumber } from '#system/log-line.ts'
 import type { LogDestination } from '#system/log-sinks.ts'
 
+const DEFAULT_FILE_MODE = 0o600
 /** maillog_file as standard output, for `postfix start-fg`. */
 const STDOUT = '/dev/stdout'
 
@@ -35,7 +36,12 @@ export function logDestination(config: Config): LogDestination {
   }
   const json = isJson(config.str('maillog_format'))
   if (path === STDOUT) return { kind: 'stdout', json }
-  return { kind: 'file', path, mode: Number.parseInt(config.str('maillog_file_permissions'), 8), json }
+  return { kind: 'file', path, mode: fileMode(config.str('maillog_file_permissions')), json }
+}
+
+/** Digits of the modes that Postfix allows; anything else counts as the default. */
+function fileMode(text: string): number {
+  return /^0?(?:600|640|644)$/.test(text) ? Number.parseInt(text, 8) : DEFAULT_FILE_MODE
 }
 
 function facility(name: string): number {

@@ -64,13 +64,13 @@ const LEVELS = { debug: 20, info: 30, warning: 40, error: 50, fatal: 60, panic: 
 class Core {
   readonly #pino: pino.Logger<Severity>
   readonly #utf8: boolean
-  #sinks: LogSink[]
+  #outlets: Outlet[]
   #waiting: LogLine[] = []
   #scheduled = false
   #ident = ''
 
   constructor(sinks: LogSink[], utf8: boolean, verbose: boolean) {
-    this.#sinks = sinks
+    this.#outlets = sinks.map(outlet)
     this.#utf8 = utf8
     const options = {
       base: null,
@@ -118,26 +118,39 @@ class Core {
   }
 
   flush(): void {
-    if (this.#waiting.length === 0) return
+    if (this.#waiting.length === 0 && !this.#outlets.some(({ kept }) => kept.length > 0)) return
     const lines = this.#waiting
     this.#waiting = []
-    try {
-      for (const sink of this.#sinks) sink.write(lines)
-    } catch {
-      // The disk may have room again later. More than this is not kept: the log must not eat the memory of the mail.
-      this.#waiting = [...lines, ...this.#waiting].slice(-WAITING_LINES_MAX)
-    }
+    for (const each of this.#outlets) writeTo(each, lines)
   }
 
   replace(sinks: LogSink[]): void {
     this.flush()
-    for (const sink of this.#sinks) sink.close()
-    this.#sinks = sinks
+    for (const { sink } of this.#outlets) sink.close()
+    this.#outlets = sinks.map(outlet)
   }
 
   reopen(): void {
     this.flush()
-    for (const sink of this.#sinks) sink.reopen()
+    for (const { sink } of this.#outlets) sink.reopen()
+  }
+}
+
+/** A sink, and the lines that it could not take so far: another one is not kept waiting for them. */
+type Outlet = { readonly sink: LogSink; kept: readonly LogLine[] }
+
+function outlet(sink: LogSink): Outlet {
+  return { sink, kept: [] }
+}
+
+function writeTo(to: Outlet, lines: readonly LogLine[]): void {
+  const all = to.kept.length === 0 ? lines : [...to.kept, ...lines]
+  try {
+    to.sink.write(all)
+    to.kept = []
+  } catch {
+    // The disk may have room again later. More than this is not kept: the log must not eat the memory of the mail.
+    to.kept = all.slice(-WAITING_LINES_MAX)
   }
 }
 

@@ -3,12 +3,13 @@
  * test/fixtures/programs, as the user who runs the test.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { once } from 'node:events'
 import { createServer, connect, type Socket } from 'node:net'
-import { tmpdir, userInfo } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { testOwner } from './owner.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 
@@ -55,12 +56,17 @@ export async function until(condition: () => boolean, what: () => string): Promi
 /** The folder of a test instance: main.cf, master.cf, queue and data directory. */
 export function instanceFolder(masterCf: string, mainCf = ''): string {
   const folder = mkdtempSync(join(tmpdir(), 'posthorn-master-'))
+  chmodSync(folder, 0o755)
   for (const name of ['etc', 'queue', 'queue/pid', 'queue/public', 'queue/private', 'data']) mkdirSync(join(folder, name))
+  const owner = testOwner()
+  for (const name of ['data', 'queue', 'queue/public', 'queue/private']) chownSync(join(folder, name), owner.uid, owner.gid)
   writeFileSync(join(folder, 'etc/main.cf'), [
     `queue_directory = ${folder}/queue`,
     `data_directory = ${folder}/data`,
     `daemon_directory = ${folder}/etc`,
-    `mail_owner = ${userInfo().username}`,
+    `mail_owner = ${owner.name}`,
+    `setgid_group = ${owner.group}`,
+    `default_privs = ${owner.name}`,
     `maillog_file = ${folder}/log`,
     `maillog_file_prefixes = ${tmpdir()}`,
     'inet_interfaces = 127.0.0.1',

@@ -7,9 +7,10 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import fs from 'node:fs'
 import { createServer } from 'node:net'
-import { tmpdir, userInfo } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { getgrgid, getpwnam, isRoot } from '#system/users.ts'
+import { isRoot } from '#system/users.ts'
+import { testOwner } from './owner.ts'
 
 export type SystemOptions = {
   /** Lines of main.cf besides those every system has; `@HOME@` stands for its folder. */
@@ -207,18 +208,11 @@ export class MailSystem {
   }
 }
 
-function owner(): { name: string; group: string; uid: number; gid: number } {
-  const user = isRoot() ? getpwnam('nobody') : undefined
-  const { username, uid, gid } = userInfo()
-  const found = user ?? { name: username, uid, gid }
-  return { name: found.name, group: getgrgid(found.gid)?.name ?? String(found.gid), uid: found.uid, gid: found.gid }
-}
-
 /** The services of a system that accepts mail on `port('smtp')`; the Maildirs of example.org are below mail/. */
 export async function createSystem(options: SystemOptions = {}): Promise<MailSystem> {
   const home = fs.mkdtempSync(join(tmpdir(), 'posthorn-system-'))
   fs.chmodSync(home, 0o755)
-  const { name, group, uid, gid } = owner()
+  const { name, group, uid, gid } = testOwner()
   const ports = new Map<string, number>()
   const master = ['127.0.0.1:@PORT:smtp@ inet n - n - - smtpd', ...(options.master ?? [])].join('\n') + SERVICES
   for (const [, portName = ''] of master.matchAll(/@PORT:(\w+)@/g)) if (!ports.has(portName)) ports.set(portName, await freePort())

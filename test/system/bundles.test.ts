@@ -1,11 +1,12 @@
 /** What `npm run build` makes runs from anywhere: see src/commands/build. */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { chmodSync, globSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, globSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { bundle } from '#commands/build/bundle.ts'
+import { testOwner } from '#test/support/owner.ts'
 
 /** Names that are modes of sendmail, and what they print on an empty queue and without aliases. */
 const OTHER_NAMES = [['mailq', 'Mail queue is empty\n'], ['newaliases', '']] as const
@@ -17,8 +18,11 @@ test('bundles run through links, from another directory, and with the pinned Nod
   await bundle(dist)
   mkdirSync(join(top, 'opt/node/bin'), { recursive: true })
   symlinkSync(process.execPath, join(top, 'opt/node/bin/node'))
+  const owner = testOwner()
   for (const folder of ['etc', 'sbin', 'wrong', 'queue', 'queue/incoming']) mkdirSync(join(top, folder))
-  writeFileSync(join(top, 'etc/main.cf'), `queue_directory = ${top}/queue\nmail_owner = ${process.env['USER'] ?? 'root'}\nalias_database =\ncompatibility_level = 3.11\n`
+  chmodSync(top, 0o755)
+  for (const folder of ['queue', 'queue/incoming']) chownSync(join(top, folder), owner.uid, owner.gid)
+  writeFileSync(join(top, 'etc/main.cf'), `queue_directory = ${top}/queue\nmail_owner = ${owner.name}\nsetgid_group = ${owner.group}\ndefault_privs = ${owner.name}\nalias_database =\ncompatibility_level = 3.11\n`
     + `maillog_file = ${top}/log\nmaillog_file_prefixes = ${top}\n`)
   writeFileSync(join(top, 'wrong/node'), '#!/bin/sh\necho wrong node >&2\nexit 99\n')
   chmodSync(join(top, 'wrong/node'), 0o755)

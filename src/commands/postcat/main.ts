@@ -9,10 +9,11 @@
  */
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { fatal, parseOrUsage, runCommand, type CommandLine } from '#commands/getopt.ts'
+import { enterQueue } from '#commands/queue-owner.ts'
 import { loadTrustedConfig } from '#commands/setgid.ts'
 import { processConsole, type Console } from '#commands/console.ts'
 import { isQueueId, openSpool, pathIn, relativePath, type QueueName, type Spool } from '#queue/spool.ts'
-import { errnoText, isErrno } from '#system/errno.ts'
+import { errnoCode, errnoText, isErrno } from '#system/errno.ts'
 import { FileListing, ShowError, type ShowOptions } from './show.ts'
 
 const PROGRAM = 'postcat'
@@ -45,7 +46,9 @@ function showSource(name: string, source: number | Uint8Array, options: ShowOpti
     new FileListing(name, source, options, console).run()
   } catch (error) {
     if (error instanceof ShowError) fatal(PROGRAM, error.message)
-    throw error
+    if (errnoCode(error) === undefined) throw error
+    // A directory, a bad disk.
+    console.err(`${PROGRAM}: warning: close ${name}: ${errnoText(error)}`)
   }
 }
 
@@ -101,7 +104,8 @@ function run({ options: typed, operands }: CommandLine, console: Console): void 
     for (const file of operands) showFile(file, file, options, console)
     return
   }
-  const spool = openSpool(config)
+  enterQueue(config, (text) => fatal(PROGRAM, text))
+  const spool = openSpool(config, '.')
   for (const id of operands) showQueued(spool, id, options, console)
 }
 

@@ -5,6 +5,7 @@
  */
 import type { Readable, Writable } from 'node:stream'
 import { CommandExit, parseOrUsage } from '#commands/getopt.ts'
+import { enterQueue } from '#commands/queue-owner.ts'
 import { cleanEnvironment, loadTrustedConfig } from '#commands/setgid.ts'
 import { STATUS } from '#cleanup/status.ts'
 import type { Config } from '#config/config.ts'
@@ -46,7 +47,7 @@ export async function postdrop(argv: readonly string[], streams: PostdropStreams
   setLog(openProgramLog(config, { program: PROGRAM, stderr: PROGRAM }))
   await refuseUnlisted(config)
   cleanEnvironment(config)
-  enterQueue(config)
+  enterQueue(config, fail)
   try {
     return await drop(config, streams)
   } finally {
@@ -59,15 +60,6 @@ async function refuseUnlisted(config: Config): Promise<void> {
   const name = getpwuid(uid)?.name ?? 'unknown'
   const list = openMatchList('authorized_submit_users', config.str('authorized_submit_users'), 'string', { config })
   if ((await list.match(name)) !== true) fail(`User ${name}(${uid}) is not allowed to submit mail`)
-}
-
-function enterQueue(config: Config): void {
-  const directory = config.str('queue_directory')
-  try {
-    process.chdir(directory)
-  } catch (error) {
-    fail(`chdir ${directory}: ${errnoText(error)}`)
-  }
 }
 
 async function drop(config: Config, { input, output }: PostdropStreams): Promise<number> {

@@ -45,24 +45,22 @@ function isOlderLevel(level: string): boolean {
 
 function openScriptLog(config: Config): void {
   const tag = `${config.str('syslog_name')}/${SCRIPT}`
-  setLog(openProgramLog(config, { program: SCRIPT, ...(process.stderr.isTTY ? { stderr: tag } : {}) }))
+  setLog(openProgramLog(config, { program: SCRIPT, stderr: process.stderr.isTTY ? tag : `${config.str('syslog_name')}/postlog` }))
   if (!isOlderLevel(config.str('compatibility_level'))) return
   log.info('Postfix is using backwards-compatible default settings')
   log.info('See https://www.postfix.org/COMPATIBILITY_README.html for details')
   log.info(`To disable backwards compatibility use "postconf compatibility_level=${CURRENT_LEVEL.join('.')}" and "postfix reload"`)
 }
 
-/** Goes to the queue directory; says which directory is missing. */
-function enter(config: Config): boolean {
-  for (const [what, path] of [['configuration', config.directory], ['queue', config.str('queue_directory')]] as const) {
+/** Goes to the queue directory. @throws {CommandExit} It says which directory is missing. */
+function enter(config: Config): void {
+  for (const path of [config.directory, config.str('queue_directory')]) {
     try {
       process.chdir(path)
-    } catch {
-      log.fatal(`no Postfix ${what} directory ${path}!`)
-      return false
+    } catch (error) {
+      fatal(PROGRAM, `chdir(${path}): ${errnoText(error)}`)
     }
   }
-  return true
 }
 
 /** Runs the command. @throws {CommandExit} */
@@ -84,8 +82,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     log.fatal(unknownVerb(name))
     return 1
   }
+  if (name !== 'start_msg' && name !== 'stop_msg') enter(config)
   try {
-    if (name !== 'start_msg' && name !== 'stop_msg' && !enter(config)) return 1
     const flags = options.filter(([letter]) => letter !== 'c').map(([letter]) => `-${letter}`)
     return await verb({ config, args, flags })
   } catch (error) {

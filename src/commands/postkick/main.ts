@@ -10,6 +10,7 @@
  * @module
  */
 import { fatal, parseOrUsage, runCommand } from '#commands/getopt.ts'
+import { enterQueue } from '#commands/queue-owner.ts'
 import { loadTrustedConfig } from '#commands/setgid.ts'
 import { openProgramLog } from '#service/logging.ts'
 import { sendTrigger } from '#service/trigger.ts'
@@ -28,8 +29,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   const log = openProgramLog(config, { program: PROGRAM, stderr: PROGRAM, verbose: options.some(([letter]) => letter === 'v') })
   setLog(log)
   const path = `${group}/${service}`
+  enterQueue(config, (text) => fatal(PROGRAM, text))
   try {
-    process.chdir(config.str('queue_directory'))
     await sendTrigger(path, request, config.time('application_event_drain_time') * 1000)
     return 0
   } catch (error) {

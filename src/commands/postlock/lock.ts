@@ -80,7 +80,7 @@ function openFolder(folder: string): number {
   try {
     return openSync(folder, 'a+', FOLDER_MODE)
   } catch (error) {
-    throw new MailboxLockError(`unable to open file: ${errnoText(error)}`)
+    throw new MailboxLockError(`cannot open file: ${errnoText(error)}`)
   }
 }
 

@@ -14,7 +14,6 @@ import { once } from 'node:events'
 import { fatal, parseOrUsage, runCommand } from '#commands/getopt.ts'
 import { loadTrustedConfig } from '#commands/setgid.ts'
 import type { Config } from '#config/config.ts'
-import { filterEnvironment } from '#system/environment.ts'
 import { errnoText } from '#system/errno.ts'
 import { lockFolder, lockPatience, lockStyles, MailboxLockError, type LockedFolder } from './lock.ts'
 
@@ -29,12 +28,12 @@ async function locked(folder: string, list: string, config: Config): Promise<Loc
   } catch (error) {
     if (!(error instanceof MailboxLockError)) throw error
     const isSetting = error.message.startsWith('unknown mailbox_delivery_lock')
-    return fatal(PROGRAM, isSetting ? error.message : `open file ${folder}: ${error.message}`, isSetting ? 1 : TEMPORARY_FAILURE)
+    return fatal(PROGRAM, isSetting ? error.message : `open file ${folder}: ${error.message}`, TEMPORARY_FAILURE)
   }
 }
 
-async function run(command: string, args: readonly string[], env: Record<string, string>): Promise<number> {
-  const child = spawn(command, args, { stdio: 'inherit', env })
+async function run(command: string, args: readonly string[]): Promise<number> {
+  const child = spawn(command, args, { stdio: 'inherit' })
   for (const signal of ['SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal))
   try {
     await once(child, 'exit')
@@ -52,8 +51,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   const value = (letter: string): string | undefined => options.findLast(([each]) => each === letter)?.[1]
   const config = loadTrustedConfig(PROGRAM, value('c'))
   using lock = await locked(folder, value('l') ?? config.str('mailbox_delivery_lock'), config)
-  const env = filterEnvironment(config.str('export_environment'), process.env)
-  return lock.fd >= 0 ? run(command, args, env) : 1
+  // Awaited here: the lock is given back when this function is left.
+  return lock.fd >= 0 ? await run(command, args) : 1
 }
 
 if (import.meta.main) await runCommand(main)

@@ -10,7 +10,7 @@ import { openSpool } from '#queue/spool.ts'
 import { ListingDecoder, ListingError, type ListingSink } from '#service/listing.ts'
 import { becomeOwner } from '#commands/queue-owner.ts'
 import { openProgramLog } from '#service/logging.ts'
-import { setLog } from '#system/log.ts'
+import { log, restoreLog, setLog } from '#system/log.ts'
 import { errnoText, isErrno } from '#system/errno.ts'
 
 /** What came of asking the service. `absent`: nobody answers there; `reason` says why. */
@@ -40,13 +40,21 @@ export async function listFromService(path: string, sink: ListingSink): Promise<
 
 /** Reads the queue itself, as its owner. `false`: the caller may not. */
 export function listDirectly(config: Config, sink: ListingSink): boolean {
+  if (process.getuid?.() !== 0 && !becomeOwner(config)) return false
   // What is wrong with the files is not for the reader of the listing: it goes to the log, as from the service.
-  setLog(openProgramLog(config, { program: 'showq' }))
-  if (!becomeOwner(config)) return false
-  for (const message of listQueues(openSpool(config, '.'), listOptions(config))) {
-    sink.message(message)
-    for (const recipient of message.recipients) sink.recipient(recipient)
-    sink.end()
+  const before = setLog(openProgramLog(config, { program: 'showq' }))
+  try {
+    if (!becomeOwner(config)) return false
+    for (const message of listQueues(openSpool(config, '.'), listOptions(config))) {
+      sink.message(message)
+      for (const recipient of message.recipients) sink.recipient(recipient)
+      sink.end()
+    }
+    return true
+  } catch (error) {
+    log.fatal(errnoText(error))
+    throw error
+  } finally {
+    restoreLog(before)
   }
-  return true
 }

@@ -5,13 +5,14 @@
  */
 import { CommandExit, fatal, parseOrUsage, type CommandLine } from '#commands/getopt.ts'
 import { processConsole, type Console } from '#commands/console.ts'
+import { enterQueue } from '#commands/queue-owner.ts'
 import { cleanEnvironment, loadTrustedConfig } from '#commands/setgid.ts'
 import type { Config } from '#config/config.ts'
 import { isQueueId } from '#queue/spool.ts'
 import { FLUSH_STATUS, FlushClient, type FlushStatus } from '#service/flush-client.ts'
 import { openProgramLog } from '#service/logging.ts'
 import { sendTrigger } from '#service/trigger.ts'
-import { errnoText } from '#system/errno.ts'
+import { errnoCode, errnoText } from '#system/errno.ts'
 import { log, setLog } from '#system/log.ts'
 import { getpwnam, getpwuid } from '#system/users.ts'
 import { openMatchList } from '#tables/match-list.ts'
@@ -103,7 +104,16 @@ async function fillListing(config: Config, printer: ListingPrinter): Promise<voi
   if (result.forbidden) fail(problem)
   if (process.getuid?.() === 0) log.warning(`Mail system is down -- accessing queue directly (${problem})`)
   log.flush()
-  if (!listDirectly(config, printer)) fail(`Queue report unavailable - mail system is down (${problem})`)
+  if (!readDirectly(config, printer)) fail(`Queue report unavailable - mail system is down (${problem})`)
+}
+
+function readDirectly(config: Config, printer: ListingPrinter): boolean {
+  try {
+    return listDirectly(config, printer)
+  } catch (error) {
+    if (errnoCode(error) === undefined) throw error
+    return fail('malformed showq server response')
+  }
 }
 
 /** `-f` */
@@ -150,15 +160,6 @@ function finish(status: FlushStatus, what: string): void {
   }
 }
 
-function enterQueue(config: Config): void {
-  const directory = config.str('queue_directory')
-  try {
-    process.chdir(directory)
-  } catch (error) {
-    fail(`chdir ${directory}: ${errnoText(error)}`)
-  }
-}
-
 async function perform({ letter, value }: Mode, config: Config, console: Console): Promise<void> {
   switch (letter) {
     case 'p': return showQueue(config, false, console)
@@ -179,7 +180,7 @@ export async function postqueue(argv: readonly string[], console: Console = proc
   cleanEnvironment(config)
   const verbose = line.options.some(([letter]) => letter === 'v')
   setLog(openProgramLog(config, { program: PROGRAM, verbose, stderr: PROGRAM }))
-  enterQueue(config)
+  enterQueue(config, fail)
   try {
     await perform(mode, config, console)
   } finally {

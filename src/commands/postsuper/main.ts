@@ -12,14 +12,12 @@ import { createInterface } from 'node:readline'
 import { setImmediate as turn } from 'node:timers/promises'
 import { CommandExit, fatal, parseOrUsage, runCommand, type TypedOption } from '#commands/getopt.ts'
 import { loadTrustedConfig } from '#commands/setgid.ts'
-import { becomeOwner, mayControl } from '#commands/queue-owner.ts'
-import type { Config } from '#config/config.ts'
-import { QueueMaintenance, type MassActions } from '#queue/maintain-all.ts'
+import { becomeOwner, enterQueue, mayControl } from '#commands/queue-owner.ts'
+import { QueueDirectoryError, QueueMaintenance, type MassActions } from '#queue/maintain-all.ts'
 import { emptyTally, MessageActions, type Tally } from '#queue/maintain.ts'
 import { journaledMessages, recordRemoved } from '#queue/journal/recover.ts'
 import { openSpool, type Spool, type SpoolName } from '#queue/spool.ts'
 import { openProgramLog } from '#service/logging.ts'
-import { errnoText } from '#system/errno.ts'
 import { log, setLog } from '#system/log.ts'
 
 const PROGRAM = 'postsuper'
@@ -105,6 +103,9 @@ async function maintain({ spool, queues, options, tally }: Task): Promise<void> 
     if (work.mismatches > 0) await work.run(QUEUES, { structure: true })
     if (work.fixed && (asksFor(wildcards) || hasIds(options))) refuseOldIds()
     if (asksFor(wildcards)) await work.run(queues, wildcards)
+  } catch (error) {
+    if (error instanceof QueueDirectoryError) logAndExit(error.message)
+    throw error
   } finally {
     interrupts.done()
     const incomplete = interrupts.signal() !== undefined && work.fixed
@@ -177,15 +178,6 @@ function refuseHashedMaildrop(spool: Spool, queues: readonly SpoolName[]): void 
   if (spool.hashNames.has('maildrop') && queues.includes('maildrop')) logAndExit('maildrop queue must not be hashed')
 }
 
-function enterQueue(config: Config): void {
-  const directory = config.str('queue_directory')
-  try {
-    process.chdir(directory)
-  } catch (error) {
-    logAndExit(`chdir ${directory}: ${errnoText(error)}`)
-  }
-}
-
 /** Runs the command. @throws {CommandExit} */
 export async function main(argv: readonly string[]): Promise<number> {
   const { options, operands } = parseOrUsage(PROGRAM, 'c:d:e:f:h:H:pr:sSv', argv, { usage: USAGE, exitCode: 1 })
@@ -195,7 +187,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const config = loadTrustedConfig(PROGRAM, directory)
   const verbose = options.some(([letter]) => letter === 'v')
   setLog(openProgramLog(config, { program: PROGRAM, verbose, stderr: PROGRAM }))
-  enterQueue(config)
+  enterQueue(config, logAndExit)
   if (!becomeOwner(config)) logAndExit('use of this command is reserved for the superuser')
   const queues = queuesOf(operands)
   // Paths in messages are relative, as in all of Postfix.

@@ -17,9 +17,15 @@ import { deferred } from '#util/deferred.ts'
 /** How it went: bits of cleanup's status, and a reason that may be empty. */
 export type DropResult = { readonly status: number; readonly reason: string }
 
-/** postdrop ended without an answer, or could not be run. */
+/** postdrop ended without an answer, or could not be run. `status` is what it ended with. */
 export class DropError extends Error {
   override readonly name = 'DropError'
+  readonly status: number | undefined
+
+  constructor(message: string, status?: number) {
+    super(message)
+    this.status = status
+  }
 }
 
 /** Records are handed on in pieces of about this size. */
@@ -107,6 +113,8 @@ export class Drop {
   }
 
   #ended(): void {
-    if (this.#lists.length === 0) throw new DropError(this.#failure === undefined ? 'no answer' : errnoText(this.#failure))
+    if (this.#lists.length > 0) return
+    if (this.#failure !== undefined) throw new DropError(errnoText(this.#failure))
+    throw new DropError('Application error', this.#child.exitCode ?? undefined)
   }
 }

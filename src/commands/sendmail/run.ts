@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { CommandExit, warn } from '#commands/getopt.ts'
 import { programCommand, setGidCommand } from '#commands/programs.ts'
+import { enterQueue } from '#commands/queue-owner.ts'
 import { postqueue } from '#commands/postqueue/run.ts'
 import { loadTrustedConfig } from '#commands/setgid.ts'
 import { rebuildAliases } from '#commands/newaliases/rebuild.ts'
@@ -35,6 +36,7 @@ export async function sendmail(name: string, argv: readonly string[]): Promise<n
   const config = loadTrustedConfig(name, directoryOption(argv), SENDMAIL_FAILED)
   setLog(openProgramLog(config, { program: 'sendmail', stderr: name }))
   const options = readOptions(name, argv, complaints)
+  enterQueue(config, complaints.fatal)
   try {
     return await perform(options, { config, complaints })
   } finally {

@@ -5,8 +5,8 @@
  * @module
  */
 import type { Readable } from 'node:stream'
+import { join } from 'node:path'
 import { CommandExit } from '#commands/getopt.ts'
-import { privilegedCommand } from '#commands/programs.ts'
 import { STATUS, statusDetail } from '#cleanup/status.ts'
 import type { Config } from '#config/config.ts'
 import { internalAddress } from '#mail/address.ts'
@@ -82,7 +82,8 @@ class Submission {
         await drop.cancel()
         throw error
       }
-      const [command] = privilegedCommand(config, 'postdrop')
+      const command = `${join(config.str('command_directory'), 'postdrop')} -r`
+      if (error.status !== undefined) complaints.warn(`command "${command}" exited with status ${error.status}`)
       complaints.fatal(`${this.#who()}: unable to execute ${command}: ${error.message}`)
     }
   }

@@ -63,7 +63,7 @@ test('int(), bool(), time() and str() refuse in the words of Postfix', () => {
     [() => config.int('hash_queue_depth'), 'bad numerical configuration: hash_queue_depth = 99999999999'],
     [() => config.bool('soft_bounce'), 'bad boolean configuration: soft_bounce = maybe'],
     [() => config.time('queue_run_delay'), 'parameter queue_run_delay: bad time value or unit: 5y'],
-    [() => config.time('in_flow_delay'), 'invalid in_flow_delay parameter value 11 > 10'],
+    [() => config.time('in_flow_delay'), 'invalid in_flow_delay: 11 (max 10)'],
     [() => config.str('cleanup_service_name'), 'bad string length 0 < 1: cleanup_service_name = '],
     [() => config.str('relayhost'), 'dictionary mail_dict: macro processing error'],
   ]
