@@ -3,7 +3,8 @@
  *
  *   node test/fuzz/run.ts [--runs N] [--seed S] [TARGET…]
  *
- * Inputs are the files of `corpus/TARGET/`, and mutations of them and of each other. A target fails by throwing what
+ * Inputs are the files of `corpus/TARGET/`, what the target's `seeds()` makes, if it has that, and mutations of them and
+ * of each other. A target fails by throwing what
  * its parser does not promise, or by taking longer than a second for one input. The failing input is printed with
  * the seed, so that it can become a file of the corpus.
  */
@@ -29,14 +30,18 @@ function corpusOf(name: string): Uint8Array[] {
   return [...files, Buffer.from(''), Buffer.from('\n'), Buffer.from('a: b\r\n\r\nc\r\n.\r\n')]
 }
 
-async function loadTarget(name: string): Promise<Target> {
+async function loadTarget(name: string): Promise<{ target: Target; seeds: Uint8Array[] }> {
   const module: unknown = await import(join(FOLDER, `${name}.ts`))
   if (typeof module !== 'object' || module === null || !('target' in module) || typeof module.target !== 'function') {
     throw new TypeError(`test/fuzz/${name}.ts exports no target()`)
   }
   const { target } = module
-  return async (bytes) => {
-    await Reflect.apply(target, undefined, [bytes])
+  const seeds: unknown = 'seeds' in module && typeof module.seeds === 'function' ? Reflect.apply(module.seeds, undefined, []) : []
+  return {
+    target: async (bytes) => {
+      await Reflect.apply(target, undefined, [bytes])
+    },
+    seeds: Array.isArray(seeds) ? seeds.filter((seed): seed is Uint8Array => seed instanceof Uint8Array) : [],
   }
 }
 
@@ -47,9 +52,9 @@ async function loadTarget(name: string): Promise<Target> {
  * @throws {Error} With the failing input, as a JSON string of Latin-1, and the seed.
  */
 export async function fuzz(name: string, runs: number, seed: number): Promise<number> {
-  const target = await loadTarget(name)
+  const { target, seeds } = await loadTarget(name)
   const random = randomFrom(seed)
-  const corpus = corpusOf(name)
+  const corpus = [...seeds, ...corpusOf(name)]
   for (let i = 0; i < corpus.length + runs; i += 1) {
     const input = corpus[i] ?? mutate(corpus, random)
     const started = performance.now()

@@ -1,18 +1,22 @@
 /** Fuzz target: both files of sdbm tables, whatever is in them: an answer, or `DamagedStore`. */
-import { storeFormat } from '#tables/store/formats.ts'
-import { readAnyStore } from '#test/support/store.ts'
+import { SDBM } from '#tables/store/sdbm.ts'
+import { readAnyStore, storeSeeds } from '#test/support/store.ts'
 
 const PAGE = 1024
 const BLOCK = 4096
 
-/** Reads `bytes` as pages and as directory of such a table, cut to whole ones too: all entries, then each key. */
+/** Both files, one behind the other. */
+export function seeds(): Uint8Array[] {
+  return storeSeeds(SDBM)
+}
+
+/** Reads the last block of `bytes` as directory and what is before it as pages, cut to whole ones and not. */
 export function target(bytes: Uint8Array): void {
-  const format = storeFormat('sdbm')
-  if (format === undefined) throw new Error('no such format')
-  readAnyStore(format, bytes, bytes)
-  const pages = Buffer.alloc(Math.ceil(bytes.length / PAGE) * PAGE)
-  pages.set(bytes)
-  const directory = Buffer.alloc(BLOCK)
-  directory.set(bytes.subarray(0, BLOCK))
-  readAnyStore(format, pages, directory)
+  const at = Math.max(0, bytes.length - BLOCK)
+  const pages = bytes.subarray(0, at)
+  const directory = bytes.subarray(at)
+  readAnyStore(SDBM, pages, directory)
+  const whole = Buffer.alloc(BLOCK)
+  whole.set(directory)
+  readAnyStore(SDBM, pages.subarray(0, pages.length - (pages.length % PAGE)), whole)
 }

@@ -30,3 +30,10 @@ export function readAnyStore(format: StoreFormat, ...files: readonly Uint8Array[
     if (!(error instanceof DamagedStore)) throw error
   }
 }
+
+/** Small files of a format, to be damaged: without entries, with some, and with values that need pages of their own. */
+export function storeSeeds(format: StoreFormat): Buffer[] {
+  const names = Array.from({ length: 40 }, (_, i) => [`user${i}@example${i % 7}.com`, `value ${i}`] as const)
+  const pairs = [[], names, [...names, ['long', 'v'.repeat(900)], ['longer', 'w'.repeat(format.suffixes.length > 1 ? 900 : 6000)]]] as const
+  return pairs.map((each) => Buffer.concat(storeFiles(each, format)))
+}
