@@ -87,8 +87,7 @@ class FsyncCommitter implements Committer {
 
   async commit(file: QueueFile): Promise<void> {
     try {
-      file.flush()
-      files.fchmod(file.fd, file.mode)
+      file.seal()
       const folders = foldersAbove(file.spool, file.path).map(async (path) => this.#directory(path).sync())
       await settled([files.fsync(file.fd), ...folders])
     } catch (error) {
@@ -155,8 +154,7 @@ class JournalCommitter implements Committer {
     const bytes = file.queue === 'maildrop' ? undefined : file.collected()
     if (!bytes) return this.#fallback.commit(file)
     try {
-      file.flush()
-      files.fchmod(file.fd, file.mode)
+      file.seal()
       const queue = file.queue === 'hold' ? 'hold' : 'incoming'
       await this.#journal.append({ kind: 'message', id: file.id, queue, seconds: file.seconds, bytes })
     } catch (error) {

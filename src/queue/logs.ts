@@ -127,5 +127,7 @@ export function logSize(spool: Spool, name: LogName, id: QueueId): number | unde
 
 /** Removes a log. `false`: there was none. */
 export function removeLog(spool: Spool, name: LogName, id: QueueId): boolean {
-  return files.unlink(queuePath(spool, name, id))
+  const path = queuePath(spool, name, id)
+  // Most messages have none, and an error costs more than a look.
+  return files.lstat(path) !== undefined && files.unlink(path)
 }

@@ -6,7 +6,8 @@
  * qmgr puts the files of removed messages into `spare/`, named by their inodes, which their next queue ids contain;
  * cleanup takes one, if there is one. The execute bit is gone before a file gets there, and comes back only with the
  * commit of its next message: nobody can take it for a message meanwhile. A file is taken by moving it, which only one
- * process can do, and emptied by who took it.
+ * process can do, and cut to its new length by who took it, before the commit:
+ * emptying it at once would cost more, and ext4 writes a file out that was emptied, as soon as it is closed.
  *
  * After a crash of the machine a name may have come back that the file had before: recovery of the journal looks for
  * names whose file belongs to another message (journal/recover.ts).
@@ -102,8 +103,8 @@ export class SpareKeeper {
   }
 }
 
-/** An open, empty file without execute bit. */
-export type TakenFile = { readonly fd: number; readonly inode: number | bigint; readonly path: string }
+/** An open file without execute bit, with `size` bytes of what it held before. */
+export type TakenFile = { readonly fd: number; readonly inode: number | bigint; readonly size: number }
 
 /** Names read and not tried yet, by queue directory. */
 type Supply = { names: string[]; skip: number; misses: number }
@@ -122,7 +123,7 @@ export function takeSpare(spool: Spool, pathFor: (inode: number | bigint) => str
     const path = pathFor(inode)
     if (move(spool, `${SPARE_FOLDER}/${name}`, path)) {
       supply.misses = 0
-      return openEmpty(path, inode)
+      return openTaken(path, inode)
     }
     supply.misses += 1
   }
@@ -160,16 +161,13 @@ function move(spool: Spool, from: string, to: string): boolean {
 }
 
 /** undefined: the file is not what its name says; then it is deleted. */
-function openEmpty(path: string, inode: number | bigint): TakenFile | undefined {
+function openTaken(path: string, inode: number | bigint): TakenFile | undefined {
   let fd: number | undefined
   try {
     fd = files.open(path, O_RDWR | O_NOFOLLOW)
     const facts = files.fstat(fd)
     const isOurs = isRetired(facts) && facts.links === 1 && facts.inode === inode
-    if (isOurs) {
-      if (facts.size > 0) files.ftruncate(fd, 0)
-      return { fd, inode, path }
-    }
+    if (isOurs) return { fd, inode, size: facts.size }
   } catch (error) {
     discard(path, fd)
     throw error

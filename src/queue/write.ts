@@ -43,6 +43,8 @@ type Opened = {
   readonly id: QueueId
   readonly fd: number
   readonly time: MicroTime
+  /** Bytes in the file that are not of this message. */
+  readonly used?: number
 }
 
 /** A queue file in the making. Its maker either commits or removes it. */
@@ -63,8 +65,9 @@ export class QueueFile {
   /** File offset of the first byte in the buffer. */
   #start = 0
   #open = true
+  #used: number
 
-  constructor({ spool, queue, id, fd, time }: Opened) {
+  constructor({ spool, queue, id, fd, time, used = 0 }: Opened) {
     this.spool = spool
     this.#queue = queue
     this.id = id
@@ -72,6 +75,7 @@ export class QueueFile {
     this.seconds = time.seconds
     this.microseconds = time.microseconds
     this.mode = 0o700 | EXTRA_MODE[queue]
+    this.#used = used
   }
 
   /** The queue the file is in now. */
@@ -154,6 +158,14 @@ export class QueueFile {
     this.#filled = 0
   }
 
+  /** Writes out all, ends the file after it, and says that it is a whole message. The commit makes this durable. */
+  seal(): void {
+    this.flush()
+    if (this.#used > this.#start) files.ftruncate(this.fd, this.#start)
+    this.#used = 0
+    files.fchmod(this.fd, this.mode)
+  }
+
   /** Moves the file from incoming to hold, before it is complete: qmgr never gets to see it. */
   hold(): void {
     if (!moveFile(this.spool, this.id, this.#queue, 'hold')) throw new Error(`Cannot hold ${this.id}: file is gone`)
@@ -202,7 +214,7 @@ function newId({ longIds }: Spool, { seconds, microseconds }: MicroTime, inode: 
 function reusedFile(spool: Spool, queue: CreateQueue): QueueFile | undefined {
   const time = microTime()
   const taken = takeSpare(spool, (inode) => queuePath(spool, queue, newId(spool, time, inode)))
-  return taken && new QueueFile({ spool, queue, id: newId(spool, time, taken.inode), fd: taken.fd, time })
+  return taken && new QueueFile({ spool, queue, id: newId(spool, time, taken.inode), fd: taken.fd, time, used: taken.size })
 }
 
 /** Gives the open file its queue id. Closes and deletes it when that fails. */

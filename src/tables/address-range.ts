@@ -19,8 +19,23 @@ export type RangeText =
   | { readonly kind: 'ok'; readonly range: AddressRange }
   | { readonly kind: 'error'; readonly reason: string }
 
+const DOT = 0x2e
+const ZERO = 0x30
+
+/** Of text that is an IPv4 address. */
 function parseIPv4(text: string): number {
-  return text.split('.').reduce((word, part) => word * 256 + Number(part), 0)
+  let word = 0
+  let part = 0
+  for (let i = 0; i < text.length; i += 1) {
+    const code = text.charCodeAt(i)
+    if (code === DOT) {
+      word = word * 256 + part
+      part = 0
+    } else {
+      part = part * 10 + code - ZERO
+    }
+  }
+  return word * 256 + part
 }
 
 function groups(part: string): number[] {
@@ -39,8 +54,19 @@ function parseIPv6(text: string): Address {
   return [word(0), word(2), word(4), word(6)]
 }
 
-/** Reads an address without brackets; `undefined` when `text` is none. */
+let lastText = ''
+let lastAddress: Address | undefined
+
+/** Reads an address without brackets; `undefined` when `text` is none. Lists are asked about one client many times. */
 export function parseAddress(text: string): Address | undefined {
+  if (text !== lastText) {
+    lastAddress = readAddress(text)
+    lastText = text
+  }
+  return lastAddress
+}
+
+function readAddress(text: string): Address | undefined {
   if (isIPv4(text)) return [parseIPv4(text)]
   if (isIPv6(text) && !text.includes('%')) return parseIPv6(text)
   return undefined

@@ -1,6 +1,6 @@
 /** Files of removed messages, kept for the next ones. */
 import assert from 'node:assert/strict'
-import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { shortId } from '#queue/id.ts'
@@ -30,7 +30,7 @@ function spares(made: TestSpool): string[] {
   return readdirSync(join(made.path, 'spare'))
 }
 
-test('keep: the file leaves active/, loses its execute bit, and the next message gets it, empty and incomplete', () => {
+test('keep: the file leaves active/, loses its execute bit, and the next message gets it, incomplete, and nothing of the old one stays in it', () => {
   using made = withSpares()
   const id = activeMessage(made)
   const { ino } = statSync(queuePath(made.spool, 'active', id))
@@ -39,9 +39,13 @@ test('keep: the file leaves active/, loses its execute bit, and the next message
   assert.equal(statSync(join(made.path, 'spare', spares(made)[0] ?? '')).mode & 0o777, 0o600)
   const file = createQueueFile(made.spool, 'incoming')
   const facts = statSync(file.path)
-  assert.deepEqual([facts.ino, facts.size, facts.mode & 0o777], [ino, 0, 0o600])
+  assert.deepEqual([facts.ino, facts.mode & 0o777], [ino, 0o600])
   assert.equal(file.id.slice(5), ino.toString(16).toUpperCase())
   assert.deepEqual(spares(made), [])
+  file.write(Buffer.from('short'))
+  file.seal()
+  assert.equal(readFileSync(file.path, 'utf8'), 'short')
+  assert.equal(statSync(file.path).mode & 0o777, 0o700)
   file.remove()
 })
 
