@@ -17,7 +17,8 @@ import { parseMasterCf } from '#config/master-cf.ts'
  */
 export function cleanupConfig(common: Config, service: string = common.str('cleanup_service_name')): Config {
   const file = join(common.directory, 'master.cf')
-  if (!existsSync(file)) return common
+  const named = common.withOverrides(new Map([['process_name', 'cleanup'], ['service_name', service]]))
+  if (!existsSync(file)) return named
   const entry = parseMasterCf(readFileSync(file, 'utf8'), file).find(({ name, type }) => name === service && type === 'unix')
-  return entry === undefined ? common : common.withOverrides(entry.overrides)
+  return entry === undefined ? named : named.withOverrides(entry.overrides)
 }

@@ -19,6 +19,7 @@
 import { spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { chdir } from 'node:process'
+import { ConfigError } from '#config/error.ts'
 import { checkBasics } from '#config/basics.ts'
 import type { Config } from '#config/config.ts'
 import { configDirectory, loadConfig } from '#config/load.ts'
@@ -230,5 +231,6 @@ try {
   else if (options.foreground) await run(options)
   else detach(options)
 } catch (error) {
+  if (error instanceof ConfigError) for (const text of error.warnings) log.warning(text)
   fatal(errnoText(error))
 }
