@@ -19,6 +19,7 @@ import { errnoText } from '#system/errno.ts'
 import { clib } from '#system/ffi.ts'
 import { log, setLog, type Logger, type OpenLog } from '#system/log.ts'
 import { pageCacheId } from '#system/page-cache.ts'
+import { loadingDone } from '#system/loading.ts'
 import { chroot } from '#system/posix.ts'
 import { becomeUser, getpwnam } from '#system/users.ts'
 import {
@@ -137,6 +138,7 @@ class Life {
     chdir(this.#calm.str('queue_directory'))
     useProxymap()
     const handlers = await setup(this.#worker())
+    await loadingDone()
     this.#giveUpRights()
     const serving = new Serving(handlers, {
       type: this.#args.type,

@@ -1,5 +1,5 @@
 /**
- * Connections to MySQL and MariaDB: the one module that knows the package `mysql2`, which is loaded at the first connection.
+ * Connections to MySQL and MariaDB: the one module that knows the package `mysql2`, which is loaded when a table is opened.
  *
  * Text travels as UTF-8 (utf8mb4); what comes back are bytes, whatever the columns are.
  *
@@ -10,6 +10,7 @@ import { Socket } from 'node:net'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import type { Connection, ConnectionOptions, SslOptions } from 'mysql2'
+import { loadOnce } from '#system/loading.ts'
 import { decodeRaw } from '#util/raw-text.ts'
 import { SqlRefusal, within, type SqlAnswer, type SqlConnection, type SqlTimeouts } from './connection.ts'
 
@@ -34,6 +35,9 @@ export type MysqlTarget = {
   /** Without: no TLS. */
   readonly tls?: MysqlTls
 }
+
+/** Loads the driver: now, because a worker in a chroot cannot later. */
+export const loadMysql = loadOnce(() => import('mysql2'))
 
 /** Errors that are about the connection; all others of the server are about the query. */
 const FATAL_CODES: ReadonlySet<string> = new Set(['ER_SERVER_SHUTDOWN', 'ER_CON_COUNT_ERROR', 'ER_ABORTING_CONNECTION', 'ER_CONNECTION_KILLED'])
@@ -115,7 +119,7 @@ function handshake(connection: Connection): Promise<void> {
 }
 
 async function open(target: MysqlTarget, timeouts: SqlTimeouts, ssl: SslOptions | undefined): Promise<SqlConnection> {
-  const { default: mysql } = await import('mysql2')
+  const { default: mysql } = await loadMysql()
   const { place } = target
   const socket = 'host' in place ? new Socket().connect(place.port, place.host) : new Socket().connect(place.socketPath)
   // The driver checks a certificate against the name of the socket where the host is an address, and Node.js

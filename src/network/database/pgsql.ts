@@ -1,5 +1,5 @@
 /**
- * Connections to PostgreSQL: the one module that knows the package `pg`, which is loaded at the first connection.
+ * Connections to PostgreSQL: the one module that knows the package `pg`, which is loaded when a table is opened.
  *
  * Text travels as UTF-8. TLS is used as libpq does by default: where the server has it, without
  * a look at its certificate; `sslmode` asks for less or more.
@@ -11,8 +11,12 @@ import { isIP, Socket } from 'node:net'
 import { userInfo } from 'node:os'
 import { checkServerIdentity, type ConnectionOptions } from 'node:tls'
 import type { Client, ClientConfig } from 'pg'
+import { loadOnce } from '#system/loading.ts'
 import { SqlRefusal, within, type SqlAnswer, type SqlConnection, type SqlTimeouts } from './connection.ts'
 import type { PgTarget } from './pgsql-target.ts'
+
+/** Loads the driver: now, because a worker in a chroot cannot later. */
+export const loadPgsql = loadOnce(() => import('pg'))
 
 /** What this driver says when the server has no TLS. */
 const NO_TLS = 'The server does not support SSL connections'
@@ -83,7 +87,7 @@ async function ask(client: Client, text: string): Promise<unknown> {
 }
 
 async function open(target: PgTarget, timeouts: SqlTimeouts, ssl: ConnectionOptions | false): Promise<SqlConnection> {
-  const { default: pg } = await import('pg')
+  const { default: pg } = await loadPgsql()
   const socket = new Socket()
   const client = new pg.Client(clientConfig(target, socket, ssl))
   let alive = true

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { connectMysql, type MysqlTarget, type MysqlTls } from '#network/database/mysql.ts'
+import { connectMysql, loadMysql, type MysqlTarget, type MysqlTls } from '#network/database/mysql.ts'
 import type { SqlAnswer, SqlConnection } from '#network/database/connection.ts'
 import { TableOpenError, type OpenRequest, type Table } from '#tables/table.ts'
 import { openCharset, type Charset } from '#util/charset.ts'
@@ -117,6 +117,8 @@ export function openMysql(request: OpenRequest): Table {
   const hosts = words.length > 0 ? words : ['localhost']
   const places = hosts.map((host) => placeOf(host, { ...login, tls, options }, fault))
   const filter = domainFilter(settings, request)
+  // A driver that cannot be loaded shows when a connection is made.
+  loadMysql().catch(() => undefined)
   const { servers, release } = shareServers({
     identity: [hosts, Object.values(login), tls, options.get('port'), options.get('socket'), fault],
     places: () => places,

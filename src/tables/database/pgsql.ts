@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { connectPgsql } from '#network/database/pgsql.ts'
+import { connectPgsql, loadPgsql } from '#network/database/pgsql.ts'
 import { isPgUri, pgHost, pgTarget, type PgLogin } from '#network/database/pgsql-target.ts'
 import type { SqlAnswer, SqlConnection } from '#network/database/connection.ts'
 import { TableOpenError, type OpenRequest, type Table } from '#tables/table.ts'
@@ -101,6 +101,8 @@ export function openPgsql(request: OpenRequest): Table {
   const templates = sqlTemplates(settings, request, charset)
   const hosts = hostsOf(settings, login, spec)
   const filter = domainFilter(settings, request)
+  // A driver that cannot be loaded shows when a connection is made.
+  loadPgsql().catch(() => undefined)
   const { user, password, database } = login
   const { servers, release } = shareServers({
     identity: [hosts, user, password, database, unknown === true ? encoding : ''],
