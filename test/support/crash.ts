@@ -6,7 +6,7 @@
  * arrived everywhere, whatever arrived twice must have been under way at a kill, and the queue must be empty.
  */
 import assert from 'node:assert/strict'
-import { readdirSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { randomFrom } from '#test/fuzz/mutate.ts'
 import { Load, type Envelope } from './load.ts'
@@ -94,8 +94,46 @@ async function killOne(system: MailSystem, victim: Victim, announce: () => void,
   killed()
 }
 
-/** A kill, and how many lines the log had by then. */
-type Mark = { readonly victim: Victim; readonly line: number }
+/** A kill: how many lines the log had by then, and how many before what may still have been on its way to the journal. */
+type Mark = { readonly victim: Victim; readonly line: number; readonly since: number }
+
+/** design: a message that left within this time before a crash may be delivered once more. */
+const IN_FLIGHT_MS = 100
+const SAMPLE_MS = 10
+
+/** How long the log was at which time: lines carry seconds only. */
+class LogClock implements Disposable {
+  readonly #file: string
+  readonly #samples: { readonly at: number; readonly size: number }[] = [{ at: 0, size: 0 }]
+  readonly #timer: NodeJS.Timeout
+
+  constructor(system: MailSystem) {
+    this.#file = join(system.home, 'maillog')
+    this.#timer = setInterval(() => this.#sample(), SAMPLE_MS)
+  }
+
+  /** Lines in the log now, and those that were there `IN_FLIGHT_MS` ago; a sample too early rather than too late. */
+  mark(victim: Victim): Mark {
+    const at = performance.now()
+    const before = this.#samples.findLast((sample) => sample.at <= at - IN_FLIGHT_MS)?.size ?? 0
+    const bytes = readFileSync(this.#file)
+    return { victim, line: linesIn(bytes), since: linesIn(bytes.subarray(0, before)) }
+  }
+
+  #sample(): void {
+    this.#samples.push({ at: performance.now(), size: statSync(this.#file).size })
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer)
+  }
+}
+
+function linesIn(bytes: Buffer): number {
+  let count = 0
+  for (let at = bytes.indexOf(0x0a); at >= 0; at = bytes.indexOf(0x0a, at + 1)) count += 1
+  return count
+}
 
 /** How often each `number recipient` arrived; notices count for the recipient they are about. */
 function arrivals(system: MailSystem, sink: Sink): Map<string, number> {
@@ -128,13 +166,13 @@ function unexplainedAtSink(taken: readonly Taken[], excused: (number: number) =>
 
 /**
  * Messages that the journal may bring back although they were removed: it hears of a removal up to 100 ms later, so
- * what qmgr removed in the round in which it was killed may come again.
+ * what qmgr removed that shortly before it was killed may come again, and nothing else.
  */
 function broughtBack(lines: readonly string[], marks: readonly Mark[]): Set<string> {
   const restored = new Set(lines.flatMap((line) => /: (\w+): restored from the intake journal$/.exec(line)?.[1] ?? []))
   const mayReturn = ([at, line]: readonly [number, string]): boolean => {
     const next = marks.find((mark) => mark.line > at)
-    return line.endsWith(': removed') && (next?.victim === 'qmgr' || next?.victim === 'group')
+    return line.endsWith(': removed') && next !== undefined && at >= next.since && (next.victim === 'qmgr' || next.victim === 'group')
   }
   const removed = [...lines.entries()].filter(mayReturn).map(([, line]) => queueIdIn(line))
   // Killed between the removal and its line.
@@ -225,11 +263,12 @@ export async function crash({ victims, main = {}, seed = 1 }: CrashOptions): Pro
   const random = randomFrom(seed)
   const messagesBetween = (): number => BETWEEN_MIN + random(BETWEEN_MAX - BETWEEN_MIN)
   const marks: Mark[] = []
+  using clock = new LogClock(system)
   try {
     for (const victim of victims) {
       const enough = load.acknowledged.size + messagesBetween()
       await eventually(`messages after kill ${marks.length}`, () => load.acknowledged.size >= enough ? true : undefined)
-      const killed = (): void => void marks.push({ victim, line: system.log().length })
+      const killed = (): void => void marks.push(clock.mark(victim))
       await killOne(system, victim, () => void (sink.round += 1), killed)
     }
   } catch (error) {
@@ -278,6 +317,17 @@ export function assertNothingLost(report: CrashReport): void {
 export function summary({ kills, acknowledged, recipients, missing, duplicates, unfinished }: CrashReport): string {
   return `${kills} kills: ${acknowledged} messages to ${recipients} recipients acknowledged, ${missing.length} missing, `
     + `${duplicates.length} arrived twice, ${unfinished.length} unfinished files`
+}
+
+/** Of all kills of a run of the level; `npm run crash` on demand, fewer in CI. */
+const KILLS = Number(process.env['POSTHORN_CRASH_KILLS'] ?? 300)
+/** What the numbers in the tests add up to. */
+const KILLS_WRITTEN = 50
+
+/** So many more, or fewer, of each as POSTHORN_CRASH_KILLS asks for; at least one. */
+export function scaled(counts: Readonly<Record<Victim, number>>): Record<Victim, number> {
+  const factor = KILLS / KILLS_WRITTEN
+  return Object.fromEntries(Object.entries(counts).map(([victim, count]) => [victim, Math.max(1, Math.round(count * factor))]))
 }
 
 /** As many of each victim, in an order that the seed decides. */

@@ -1,8 +1,9 @@
 /**
  * Runs the levels of the test suite and ends with one line of counts.
  *
- *   node test/support/run-tests.ts            types, lint, checks, unit, service, system
+ *   node test/support/run-tests.ts            types, lint, checks, unit, service, system, faults
  *   node test/support/run-tests.ts interop    against the real Postfix and other peers
+ *   node test/support/run-tests.ts crash      300 kills under load; POSTHORN_CRASH_KILLS says another number
  *   node test/support/run-tests.ts unit FILE  one level, or files of it whose path contains FILE
  *
  * Exit status 0 when nothing failed.
@@ -13,7 +14,7 @@ import { availableParallelism } from 'node:os'
 import { run } from 'node:test'
 
 type Counts = { passed: number; failed: number; skipped: Map<string, number> }
-type Step = { readonly name: string; readonly files?: string; readonly command?: readonly string[]; readonly atOnce?: number }
+type Step = { readonly name: string; readonly files?: string; readonly command?: readonly string[]; readonly atOnce?: number; readonly minutes?: number }
 
 const STEPS: readonly Step[] = [
   { name: 'types', command: ['tsc'] },
@@ -23,9 +24,10 @@ const STEPS: readonly Step[] = [
   { name: 'service', files: 'test/service/**/*.test.ts' },
   { name: 'system', files: 'test/system/*.test.ts', atOnce: 2 },
   { name: 'interop', files: 'test/interop/**/*.test.ts', atOnce: 2 },
-  { name: 'crash', files: 'test/system/crash/**/*.test.ts', atOnce: 1 },
+  { name: 'faults', files: 'test/system/faults/*.test.ts', atOnce: 2 },
+  { name: 'crash', files: 'test/system/crash/**/*.test.ts', atOnce: 1, minutes: 30 },
 ]
-const DEFAULT_STEPS = ['types', 'lint', 'checks', 'unit', 'service', 'system']
+const DEFAULT_STEPS = ['types', 'lint', 'checks', 'unit', 'service', 'system', 'faults']
 /** One file may not hang the suite. */
 const FILE_TIMEOUT_MS = 240_000
 
@@ -49,7 +51,7 @@ async function runFiles(step: Step, filter: string | undefined, counts: Counts):
   if (files.length === 0) return
   const before = { passed: counts.passed, failed: counts.failed }
   const started = Date.now()
-  const stream = run({ files, concurrency: step.atOnce ?? availableParallelism(), timeout: FILE_TIMEOUT_MS })
+  const stream = run({ files, concurrency: step.atOnce ?? availableParallelism(), timeout: step.minutes === undefined ? FILE_TIMEOUT_MS : step.minutes * 60_000 })
   stream.on('test:pass', ({ name, skip, details }) => {
     if (details.type === 'suite') return
     if (skip === undefined || skip === false) counts.passed += 1

@@ -52,6 +52,8 @@ discard unix - - n - - discard
 local unix - n n - - local
 virtual unix - n n - - virtual
 anvil unix - - n - 1 anvil
+proxymap unix - - n - - proxymap
+proxywrite unix - - n - 1 proxymap
 `
 
 /** A port that was free a moment ago. */

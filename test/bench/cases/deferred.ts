@@ -33,7 +33,10 @@ async function makeTemplate(context: Context): Promise<Template> {
   const paths = { message: join(folder, 'message'), log: join(folder, 'log') }
   await using server = await context.startServer({ main: { defer_transports: 'smtp', relayhost: '[127.0.0.1]:9' } })
   await runSource(context.tools, { port: server.port(), messages: 1 })
-  await eventually('a deferred message', () => filesBelow(join(server.spool, 'deferred')).length > 0 ? true : undefined)
+  const found = (): true | undefined => filesBelow(join(server.spool, 'deferred')).length > 0 ? true : undefined
+  await eventually('a deferred message', found).catch((error: unknown) => {
+    throw new Error(`${context.kind}: ${String(error)}\n${server.log()}`)
+  })
   await server.stop()
   copyFileSync(filesBelow(join(server.spool, 'deferred'))[0] ?? '', paths.message)
   copyFileSync(filesBelow(join(server.spool, 'defer'))[0] ?? '', paths.log)
