@@ -20,7 +20,7 @@ export type RedisPlace = {
 
 const PORTS = { server: 6379, cluster: 6379, sentinel: 26379 } as const
 const URL_REGEXP = /^redis(s?)(?:\+(cluster|sentinel))?:\/\/(?:([^@/:]*)(?::([^@/]*))?@)?([^/@]*)((?:\/[^/]*){0,2})$/
-const ADDRESS_REGEXP = /^(?:\[([^\]]+)\]|([^:[\]]*))(?::(\d{1,5}))?$/
+const ADDRESS_REGEXP = /^(?:\[([^\]]+)\]|([^:,[\]]*))(?::(\d{1,5}))?$/
 const DATABASES_MAX = 1_000_000
 
 function decoded(text: string | undefined): string | undefined {

@@ -105,6 +105,7 @@ export class LdapConnection {
     const result = await this.#ask(startTlsRequest, timeoutMs)
     if (result.status !== 0) throw new SessionRefused(result.status, result.text)
     // Bytes before the handshake are not the server's word (command injection).
+    if (this.#lost !== undefined) throw this.#lost
     if (this.#received.length > 0) throw new ConnectionLost('data before the TLS handshake')
     const plain = this.#socket
     plain.off('data', this.#onData)
@@ -185,7 +186,7 @@ export class LdapConnection {
     // RFC 4511 §4.4.1: notice of disconnection has the number 0.
     if (reply.id === 0 && reply.kind === 'result') throw new ConnectionLost(`server is leaving: ${reply.result.text}`)
     const waiting = this.#waiting.get(reply.id)
-    if (waiting === undefined) return
+    if (waiting === undefined) throw new ConnectionLost('reply to no request')
     waiting.bytes += bytes
     if (waiting.bytes > SEARCH_BYTES_MAX) throw new ConnectionLost('the result of a search is too long')
     if (reply.kind === 'entry') waiting.entries.push(reply.entry)

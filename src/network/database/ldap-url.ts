@@ -57,8 +57,9 @@ function serverAt(scheme: LdapServer['scheme'], place: string): LdapServer | und
     const path = percentDecoded(place)
     return path === undefined ? undefined : { scheme, host: path === '' ? DEFAULT_SOCKET : path, port: 0, text: `ldapi://${place}` }
   }
-  const [, bracketed, plain = '', digits] = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d{1,5}))?$/.exec(place) ?? []
-  if (bracketed === undefined && plain === '' && place !== '' && !place.startsWith(':')) return undefined
+  const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d{1,5}))?$/.exec(place)
+  if (match === null) return undefined
+  const [, bracketed, plain = '', digits] = match
   const port = digits === undefined ? PORTS[scheme] : Number(digits)
   const host = bracketed ?? percentDecoded(plain) ?? ''
   if (port > 65535) return undefined
