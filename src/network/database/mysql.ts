@@ -13,6 +13,7 @@ import type { Connection, ConnectionOptions, SslOptions } from 'mysql2'
 import { loadOnce } from '#system/loading.ts'
 import { decodeRaw } from '#util/raw-text.ts'
 import { SqlRefusal, within, type SqlAnswer, type SqlConnection, type SqlTimeouts } from './connection.ts'
+import { warmUp } from './mysql-warm-up.ts'
 
 /** TLS settings of a server: files in PEM form. */
 export type MysqlTls = {
@@ -37,7 +38,11 @@ export type MysqlTarget = {
 }
 
 /** Loads the driver: now, because a worker in a chroot cannot later. */
-export const loadMysql = loadOnce(() => import('mysql2'))
+export const loadMysql = loadOnce(async () => {
+  const { default: mysql } = await import('mysql2')
+  await warmUp((options) => mysql.createConnection(options))
+  return mysql
+})
 
 /** Errors that are about the connection; all others of the server are about the query. */
 const FATAL_CODES: ReadonlySet<string> = new Set(['ER_SERVER_SHUTDOWN', 'ER_CON_COUNT_ERROR', 'ER_ABORTING_CONNECTION', 'ER_CONNECTION_KILLED'])
@@ -119,7 +124,7 @@ function handshake(connection: Connection): Promise<void> {
 }
 
 async function open(target: MysqlTarget, timeouts: SqlTimeouts, ssl: SslOptions | undefined): Promise<SqlConnection> {
-  const { default: mysql } = await loadMysql()
+  const mysql = await loadMysql()
   const { place } = target
   const socket = 'host' in place ? new Socket().connect(place.port, place.host) : new Socket().connect(place.socketPath)
   // The driver checks a certificate against the name of the socket where the host is an address, and Node.js
