@@ -84,7 +84,8 @@ function reportFacts(
   notice: Notice, about: NoticeMessage, original: Original, settings: BounceSettings, now: Date,
 ): ReportFacts {
   const { myhostname, mailName } = settings
-  const sender = externalAddress(about.sender)
+  // The notice may go to someone else (the owner of a list); the report is about the message as it is.
+  const sender = externalAddress(original?.envelope.sender ?? about.sender)
   const arrival = new Date((original?.envelope.arrival.seconds ?? Math.trunc(now.getTime() / 1000)) * 1000)
   const known = about.encoding === '8bit' || about.encoding === '7bit' ? about.encoding : ''
   const encoding = settings.smtputf8 ? '8bit' : known

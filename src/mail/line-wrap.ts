@@ -17,7 +17,7 @@ export function wrapLine(text: string, { width, indent }: WrapWidth): string[] {
   const space = ' '.repeat(indent)
   let start = 0
   let room = width
-  for (let word = 0; word < text.length;) {
+  for (let word = 0; ;) {
     const end = wordEnd(text, word)
     if (word > start && Buffer.byteLength(text.slice(start, end)) > room) {
       lines.push(withoutEnd(text.slice(start, word)))
@@ -25,7 +25,10 @@ export function wrapLine(text: string, { width, indent }: WrapWidth): string[] {
       start = word
       room = width - indent
     }
-    word = wordEnd(text, word) + 1
+    // A blank at the end counts as one before an empty word.
+    const next = wordEnd(text, word)
+    if (next >= text.length) break
+    word = next + 1
   }
   lines.push(withoutEnd(text.slice(start)))
   return lines.map((line, i) => (i === 0 ? line : space + line))

@@ -51,7 +51,12 @@ export type RecipientReport = {
   readonly diagText?: string
   readonly mtaType?: string
   readonly mtaName?: string
+  /** Who is told when the recipient bounces, where that is not the sender of the message: at once, and alone. */
+  readonly bounceTo?: BounceTo
 }
+
+/** Another sender for one recipient. Internal form; what the original sender asked for may not be that one's concern. */
+export type BounceTo = { readonly sender: string; readonly envelopeId: string; readonly retFlags: number }
 
 /** Ends recipients. Each call resolves to true when the recipient stays in the queue. */
 export type Delivered = {
@@ -146,13 +151,23 @@ class Ends {
     if (flags.verify || flags.userVerify) return this.#verified(ending, 'undeliverable')
     if (this.#softBounce) return this.deferred(softened(ending), 'SOFTBOUNCE')
     try {
-      await this.#append('bounce', ending, 'failed')
+      await this.#recordBounce(ending)
       if (flags.trace) await this.#append('trace', ending, 'failed', `delivery via ${ending.report.relay}: `)
     } catch {
       return this.deferred(replaced(ending, '4.3.0', 'bounce or trace service failure'), 'deferred')
     }
     this.#line(ending, 'bounced')
     return this.#mark(ending)
+  }
+
+  #recordBounce(ending: Ending): Promise<void> {
+    const { request, recipient, report } = ending
+    const { bounceTo } = report
+    if (bounceTo === undefined) return this.#append('bounce', ending, 'failed')
+    const { queueName, queueId, encoding, sendOptions } = request
+    return this.#bounces.one(
+      { queueName, queueId, encoding, sendOptions, ...bounceTo }, statusRecord(recipient, report, 'failed', ''),
+    )
   }
 
   /** A probe: nothing was delivered, the answer goes to who asked. */

@@ -32,7 +32,7 @@ const SYSEXITS: Readonly<Record<number, readonly [status: string, text: string]>
   68: ['5.1.2', 'host name unknown'],
   69: ['5.3.0', 'service unavailable'],
   70: ['5.3.0', 'internal software error'],
-  71: ['5.3.0', 'system error'],
+  71: ['4.3.0', 'system resource problem'],
   72: ['5.3.0', 'critical OS file missing'],
   73: ['5.2.0', "can't create user output file"],
   74: ['5.3.0', 'input/output error'],
@@ -42,6 +42,8 @@ const SYSEXITS: Readonly<Record<number, readonly [status: string, text: string]>
   78: ['5.3.5', 'local configuration error'],
 }
 
+const INTERNAL_ERROR = 'internal software error'
+
 /**
  * Judges how a command ended.
  *
@@ -49,27 +51,39 @@ const SYSEXITS: Readonly<Record<number, readonly [status: string, text: string]>
  * @param success The reason when all went well.
  */
 export function commandOutcome(end: CommandEnd, command: string, success: string): CommandOutcome {
-  const output = printable(end.output.trim().replaceAll(/\s*\n\s*/g, ' '))
+  const output = shown(end.output)
   const told = output === '' ? '' : `. Command output: ${output}`
-  if (end.kind === 'timeout') return fail('5.3.0', `Command time limit exceeded: "${command}"${told}`, output)
-  if (end.kind === 'signal') return fail('4.3.0', `Command died with signal ${end.code}: "${command}"${told}`, output)
+  const diagnostic = (text: string): string => (output === '' ? text : output)
+  if (end.kind === 'timeout') {
+    return fail('5.3.0', `Command time limit exceeded: "${command}"${told}`, diagnostic(INTERNAL_ERROR))
+  }
+  if (end.kind === 'signal') {
+    return fail('4.3.0', `Command died with signal ${end.code}: "${command}"${told}`, diagnostic(INTERNAL_ERROR))
+  }
   if (end.code === 0) return succeed(output, success)
   const own = parseStatus(output)
-  if (own && /^[45]/.test(own.status)) return fail(own.status, own.rest, output)
+  if (own && /^[45]/.test(own.status)) return fail(own.status, own.rest, own.rest)
   const known = SYSEXITS[end.code]
-  if (known) return fail(known[0], `${known[1]}${told}`, output)
-  return fail('5.3.0', `Command died with status ${end.code}: "${command}"${told}`, output)
+  if (known) return fail(known[0], `${known[1]}${told}`, diagnostic(known[1]))
+  const unknown = `unknown mail system error ${end.code}`
+  return fail('5.3.0', `Command died with status ${end.code}: "${command}"${told}`, diagnostic(unknown))
 }
 
 function succeed(output: string, success: string): CommandOutcome {
-  const own = parseStatus(output)
-  const status = own?.status.startsWith('2') ? own.status : '2.0.0'
-  return { kind: 'sent', status, reason: success, diagnostic: output }
+  return { kind: 'sent', status: '2.0.0', reason: success, diagnostic: output }
 }
 
 function fail(status: string, reason: string, diagnostic: string): CommandOutcome {
   return { kind: status.startsWith('4') ? 'deferred' : 'bounced', status, reason, diagnostic }
 }
+
+/** One line, with nothing in it that is not to be seen. */
+function shown(output: string): string {
+  return printable(output.replaceAll(/[\t-\r]/g, ' '), '_').replaceAll(NO_CHARACTER_REGEXP, '_')
+}
+
+/** Bytes that are no characters are halves of surrogate pairs here. */
+const NO_CHARACTER_REGEXP = /[\ud800-\udfff]/gu
 
 /** Characters that need a shell; a command without them is run directly. */
 const SHELL_CHARACTERS = /[^a-zA-Z0-9 \t@%\-_=+:,./]/

@@ -7,9 +7,14 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { constants } from 'node:os'
 import { isRoot } from '#system/users.ts'
 import type { Identity } from '#system/as-user.ts'
+import { errnoText } from '#system/errno.ts'
+import { log } from '#system/log.ts'
+import { decodeRaw } from '#util/raw-text.ts'
 import type { CommandEnd } from './outcome.ts'
 
 export type CommandRequest = {
+  /** Whose command it is, `local`: for what is said of one that cannot be started. */
+  readonly agent: string
   readonly words: readonly string[]
   readonly owner: Identity
   readonly environment: Readonly<Record<string, string>>
@@ -20,8 +25,8 @@ export type CommandRequest = {
 
 /** Bytes of output that are kept. */
 const OUTPUT_BYTES_MAX = 4096
-/** What a shell says of a command that it cannot start. */
-const STATUS_NOT_STARTED = 127
+/** sysexits.h EX_TEMPFAIL: a command that cannot be started now may be there later. */
+const STATUS_NOT_STARTED = 75
 
 /**
  * Runs a command; never as root.
@@ -37,13 +42,17 @@ export async function runCommand(request: CommandRequest): Promise<CommandEnd> {
     ...identity, cwd: directory, env: { ...environment }, stdio: ['pipe', 'pipe', 'pipe'], detached: true,
   })
   const output = collect(child)
+  const failed = (text: string): string => {
+    log.fatal(text)
+    return `${request.agent}: fatal: ${text}\n`
+  }
   const timer = { expired: false }
   const limit = setTimeout(() => {
     timer.expired = true
     killGroup(child)
   }, request.timeLimitMs)
   try {
-    const ended = waitFor(child)
+    const ended = waitFor(child, failed)
     await feed(child, request.input)
     const { code, signal, failure } = await ended
     if (timer.expired) return { kind: 'timeout', code: 0, output: output.text() }
@@ -60,9 +69,12 @@ export async function runCommand(request: CommandRequest): Promise<CommandEnd> {
 
 type Ended = { readonly code: number | null; readonly signal: NodeJS.Signals | null; readonly failure?: string }
 
-function waitFor(child: ChildProcess): Promise<Ended> {
+/** @param failed What is said of a command that cannot be started, from what the system says. */
+function waitFor(child: ChildProcess, failed: (text: string) => string): Promise<Ended> {
   return new Promise((resolve) => {
-    child.on('error', (error) => resolve({ code: STATUS_NOT_STARTED, signal: null, failure: error.message }))
+    child.on('error', (error) => {
+      resolve({ code: STATUS_NOT_STARTED, signal: null, failure: failed(`execvp ${child.spawnfile}: ${errnoText(error)}`) })
+    })
     child.on('close', (code, signal) => resolve({ code, signal }))
   })
 }
@@ -101,7 +113,7 @@ function collect(child: ChildProcess): { text: () => string } {
   }
   child.stdout?.on('data', take)
   child.stderr?.on('data', take)
-  return { text: () => Buffer.concat(chunks).toString('utf8') }
+  return { text: () => decodeRaw(Buffer.concat(chunks)) }
 }
 
 /** The command and all that it started. */

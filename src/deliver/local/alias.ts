@@ -6,7 +6,7 @@
  * @module
  */
 import { statSync } from 'node:fs'
-import { quoteLocal, splitExtension } from '#mail/address.ts'
+import { quoteLocal, splitAddress, splitExtension } from '#mail/address.ts'
 import { getpwuid } from '#system/users.ts'
 import { foldCase } from '#util/ascii.ts'
 import { parseDestinations } from './destination.ts'
@@ -20,6 +20,9 @@ export type Alias = {
   readonly privileges: Rights | undefined
   readonly unmatched: string
 }
+
+/** The address of an owner, in internal form; undefined: there is none; `error`: the table cannot be asked. */
+export type Owner = { readonly address: string } | 'error' | undefined
 
 /** The alias of a local part, with its extension first; an alias that names itself (`namedBy`) means the user. */
 export async function findAlias(
@@ -45,13 +48,23 @@ function tableOwner(table: string): Rights | undefined {
   return stats && stats.uid !== 0 ? (getpwuid(stats.uid) ?? { uid: stats.uid, gid: stats.gid }) : undefined
 }
 
-/** The sender that errors of a list's members go to: its `owner-` alias; undefined when it has none. */
-export async function ownerOf(settings: LocalSettings, name: string): Promise<string | undefined> {
-  if (!settings.config.bool('owner_request_special') || /^owner-|-request$/i.test(name)) return undefined
+/** The sender that errors of a list's members go to: its `owner-` alias. */
+export async function ownerOf(settings: LocalSettings, name: string): Promise<Owner> {
+  if (!settings.config.bool('owner_request_special') || settings.aliases.empty) return undefined
   const found = await settings.aliases.find(quoteLocal(`owner-${name}`))
-  if (found.kind !== 'found') return undefined
+  if (found.kind === 'error') return 'error'
+  if (found.kind === 'absent') return undefined
   const origin = settings.config.str('myorigin')
   const first = parseDestinations(found.value).find((destination) => destination.kind === 'address')
   const address = settings.expandOwner && first ? first.address : `owner-${name}`
-  return address.includes('@') ? address : `${address}@${origin}`
+  return { address: address.includes('@') ? address : `${address}@${origin}` }
+}
+
+/** The owner of the list that a recipient is, for what goes wrong with the list itself; without its extension too. */
+export async function ownerOfRecipient(settings: LocalSettings, address: string): Promise<Owner> {
+  const { local } = splitAddress(address)
+  const owner = await ownerOf(settings, local)
+  if (owner !== undefined) return owner
+  const { user, extension } = splitExtension(local, settings.delimiters)
+  return extension === undefined ? undefined : ownerOf(settings, user)
 }

@@ -5,18 +5,20 @@
  */
 import { splitAddress, splitExtension } from '#mail/address.ts'
 import type { Identity } from '#system/as-user.ts'
-import { errnoText, isErrno } from '#system/errno.ts'
+import { errnoText } from '#system/errno.ts'
 import { QueueFileError } from '#queue/record.ts'
 import { log } from '#system/log.ts'
 import { foldCase } from '#util/ascii.ts'
 import { copyHead, copyMessage, MAILDIR_COPY, MBOX_COPY, type CopyOptions } from '#deliver/mailbox/copy.ts'
 import { deliverMaildir } from '#deliver/mailbox/maildir.ts'
-import { deliverMbox, MailboxError } from '#deliver/mailbox/mbox.ts'
+import { MailboxError } from '#deliver/mailbox/error.ts'
+import { deliverMbox } from '#deliver/mailbox/mbox.ts'
 import { commandOutcome, commandWords } from '#deliver/command/outcome.ts'
 import { runCommand } from '#deliver/command/run.ts'
 import { expandMacros } from './macros.ts'
 import type { LocalSettings } from './settings.ts'
-import { endBranch, isFirst, MISCONFIGURED, type Branch, type End, type Expansion, type Rights } from './state.ts'
+import { endBranch, endOwned } from './ending.ts'
+import { isFirst, MISCONFIGURED, type Branch, type End, type Expansion, type Rights } from './state.ts'
 
 /** A `|command` destination. */
 export async function deliverCommand(expansion: Expansion, branch: Branch, command: string): Promise<boolean> {
@@ -27,7 +29,7 @@ export async function deliverCommand(expansion: Expansion, branch: Branch, comma
   const owner = rightsOf(settings, branch.privileges)
   const { user } = splitExtension(foldCase(splitAddress(branch.recipient.address).local), settings.delimiters)
   if (!isFirst(expansion, `command ${user}:${owner.uid} ${command}`)) return false
-  return endBranch(expansion, branch, await runFor(expansion, branch, command, owner))
+  return endOwned(expansion, branch, await runFor(expansion, branch, command, owner))
 }
 
 /** Rights that were given, or those of default_privs: nothing is run or written for root. */
@@ -46,6 +48,7 @@ export async function runFor(expansion: Expansion, branch: Branch, command: stri
   const options = copyOptions(expansion, branch, 'command', { ...MBOX_COPY, blankLine: false, quoteFrom: false })
   try {
     const ended = await runCommand({
+      agent: 'local',
       words: commandWords(command, settings.shell), owner, timeLimitMs: settings.timeLimitMs,
       environment: commandEnvironment(expansion, branch, owner), directory: commandDirectory(settings, branch, owner),
       input: copyMessage(
@@ -64,11 +67,12 @@ export async function runFor(expansion: Expansion, branch: Branch, command: stri
 export async function deliverFile(expansion: Expansion, branch: Branch, path: string): Promise<boolean> {
   const { settings } = expansion
   if (!settings.allowFiles.has(branch.source)) {
-    return endBranch(expansion, branch, { kind: 'bounced', status: '5.7.1', reason: 'mail to file is restricted' })
+    return endOwned(expansion, branch, { kind: 'bounced', status: '5.7.1', reason: 'mail to file is restricted' })
   }
   const owner = rightsOf(settings, branch.privileges)
   if (!isFirst(expansion, `file ${owner.uid} ${path}`)) return false
-  return endBranch(expansion, branch, await writeTo(expansion, branch, path, { owner, strictOwner: false, file: true }))
+  const end = await writeTo(expansion, branch, path, { owner, strictOwner: false, file: true })
+  return path.endsWith('/') ? endBranch(expansion, branch, end) : endOwned(expansion, branch, end)
 }
 
 /** How a mailbox is written. `file`: it is no user's mailbox, and its size and owner are its own business. */
@@ -95,10 +99,10 @@ export async function writeTo(expansion: Expansion, branch: Branch, path: string
     message, request.dataOffset, copyHead(branch.sender, branch.recipient, options, new Date()), options,
   )
   try {
-    if (isMaildir) await deliverMaildir(path, chunks, how.owner, settings.sizeMax)
+    if (isMaildir) await deliverMaildir(path, chunks, how.owner, { sizeMax: settings.sizeMax, status: '5.2.0' })
     else await deliverMbox(
       path, chunks,
-      { ...how, locks: settings.locks, sizeMax: settings.sizeMax, lockFileOptional: how.file },
+      { ...how, locks: settings.locks, sizeMax: settings.sizeMax, lockFileOptional: how.file, anyFile: how.file, status: '5.2.0' },
     )
     return { kind: 'sent', status: '2.0.0', reason: success }
   } catch (error) {
@@ -106,17 +110,15 @@ export async function writeTo(expansion: Expansion, branch: Branch, path: string
   }
 }
 
+/** What is wrong with the message itself, or with us, is not the mailbox's fault. */
 function writeFailure(error: unknown, path: string, isMaildir: boolean, user: string): End {
-  const box = user === '' ? `cannot append message to file ${path}` : `cannot update mailbox ${path} for user ${user}`
-  const what = isMaildir ? `maildir delivery failed: create maildir file ${path}: ` : `${box}. `
-  if (error instanceof MailboxError) {
-    const kind = error.status.startsWith('4') ? 'deferred' : 'bounced'
-    return { kind, status: error.status, reason: `${what}${error.message}` }
-  }
-  const full = isErrno(error, 'EFBIG') || isErrno(error, 'EDQUOT')
-  return {
-    kind: full ? 'bounced' : 'deferred', status: full ? '5.2.2' : '4.2.0', reason: `${what}${errnoText(error)}`,
-  }
+  if (error instanceof QueueFileError) throw error
+  const box = user === '' ? `cannot append message to file ${path}: ` : `cannot update mailbox ${path} for user ${user}. `
+  const what = isMaildir ? 'maildir delivery failed: ' : box
+  if (!(error instanceof MailboxError)) return { kind: 'deferred', status: '4.2.0', reason: `${what}${errnoText(error)}` }
+  const kind = error.status.startsWith('4') ? 'deferred' : 'bounced'
+  const diagnostic = error.diagnostic === undefined ? {} : { diagnostic: error.diagnostic }
+  return { kind, status: error.status, reason: `${what}${error.message}`, ...diagnostic }
 }
 
 function copyOptions(

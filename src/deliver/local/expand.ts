@@ -11,7 +11,6 @@ import { NOTIFY } from '#mail/dsn-parameters.ts'
 import { log } from '#system/log.ts'
 import type { User } from '#system/users.ts'
 import { foldCase } from '#util/ascii.ts'
-import type { EnvelopeRecipient } from '#queue/envelope.ts'
 import type { Router } from '#rewrite/resolve.ts'
 import { isLoop } from '#deliver/mailbox/loop.ts'
 import { findAlias, ownerOf, type Alias } from './alias.ts'
@@ -20,7 +19,8 @@ import { parseDestinations, type Destination } from './destination.ts'
 import { readForward, type Forward } from './forward.ts'
 import { readInclude } from './include.ts'
 import { deliverMailbox, deliverUnknown, type MailboxTools } from './mailbox.ts'
-import { endBranch, isFirst, MISCONFIGURED, type Branch, type Expansion } from './state.ts'
+import { endBranch, endOwned, withoutSuccess } from './ending.ts'
+import { ALIASES_UNAVAILABLE, isFirst, MISCONFIGURED, type Branch, type Expansion } from './state.ts'
 
 export type ExpandTools = MailboxTools & {
   readonly router: Router
@@ -28,13 +28,19 @@ export type ExpandTools = MailboxTools & {
   readonly serviceName: string
 }
 
-const LEVELS_MAX = 100
+/** Addresses that lead to one another: what Postfix's limit of 100 steps comes to. */
+const RECIPIENT_LEVELS_MAX = 25
+const INCLUDE_LEVELS_MAX = 100
 
 /** Expands one address of this machine; true when something stays in the queue. */
 export async function deliverAddress(expansion: Expansion, branch: Branch, tools: ExpandTools): Promise<boolean> {
   const { address } = branch.recipient
+  if (branch.level >= RECIPIENT_LEVELS_MAX) {
+    log.warning(`recipient nesting limit exceeded for ${address}`)
+    return endBranch(expansion, branch, { kind: 'bounced', status: '5.4.6', reason: 'recipient nesting limit exceeded' })
+  }
   if (isLoop(expansion.seen, address)) {
-    return endBranch(
+    return endOwned(
       expansion, branch, { kind: 'bounced', status: '5.4.6', reason: `mail forwarding loop for ${address}` },
     )
   }
@@ -45,7 +51,7 @@ export async function deliverAddress(expansion: Expansion, branch: Branch, tools
   if (local.startsWith('\\')) return deliverMarked(expansion, branch, local.slice(1), tools)
   const alias = await findAlias(expansion.settings, local, branch.alias)
   if (alias === 'error') {
-    return endBranch(expansion, branch, { kind: 'deferred', status: '4.3.0', reason: 'alias database unavailable' })
+    return endBranch(expansion, branch, ALIASES_UNAVAILABLE)
   }
   return alias ? deliverAlias(expansion, branch, alias, tools) : deliverUser(expansion, branch, local, tools)
 }
@@ -57,40 +63,47 @@ function deliverMarked(expansion: Expansion, branch: Branch, name: string, tools
 }
 
 async function deliverAlias(expansion: Expansion, branch: Branch, alias: Alias, tools: ExpandTools): Promise<boolean> {
-  const { settings } = expansion
-  if (branch.level > LEVELS_MAX) {
-    log.warning(`alias database loop for ${alias.name}`)
-    return endBranch(
-      expansion, branch, { kind: 'bounced', status: '5.4.6', reason: `alias database loop for ${alias.name}` },
-    )
+  const { settings, delivery: { request } } = expansion
+  if (request.flags.verify) {
+    return endBranch(expansion, branch, { kind: 'sent', status: '2.0.0', reason: `aliased to ${alias.value}` })
   }
-  const inherited = settings.resetOwner ? expansion.delivery.request.sender : branch.sender
+  const inherited = settings.resetOwner ? request.sender : branch.sender
   const listOwner = await ownerOf(settings, alias.name)
-  const sender = listOwner ?? inherited
-  const owner = listOwner ?? (settings.resetOwner ? undefined : branch.owner)
-  const reported = await reportExpansion(expansion, branch)
+  if (listOwner === 'error') return endBranch(expansion, branch, ALIASES_UNAVAILABLE)
+  const destinations = parseDestinations(alias.value)
+  if (destinations.length === 0) {
+    // The mail must not vanish because someone has saved half a list.
+    log.warning(`no recipient in alias lookup result for ${alias.name}`)
+    return endBranch(expansion, branch, ALIASES_UNAVAILABLE)
+  }
+  const sender = listOwner?.address ?? inherited
+  const owner = listOwner?.address ?? (settings.resetOwner ? undefined : branch.owner)
+  const silent = withoutSuccess(branch.recipient)
   // RFC 3461 §5.2.7.2: what the sender asked for ends at a mailing list.
-  const recipient = listOwner === undefined ? reported : { ...reported, original: '', dsnOrcpt: '' }
+  const recipient = listOwner === undefined ? silent : { ...silent, original: '', dsnOrcpt: '' }
   const inner: Branch = {
-    ...branch, recipient, sender, owner, level: branch.level + 1, source: 'alias', privileges: alias.privileges,
+    ...branch, recipient, sender, owner, level: branch.level + 1,
+    deliveredTo: settings.frozenDeliveredTo ? branch.deliveredTo : branch.recipient.address, source: 'alias', privileges: alias.privileges,
     alias: foldCase(alias.name), extension: alias.unmatched,
     unmatched: settings.propagateExtensions.has('alias') ? alias.unmatched : '',
   }
-  return deliverAll(expansion, inner, parseDestinations(alias.value), tools)
+  const left = await deliverAll(expansion, inner, destinations, tools)
+  await reportExpansion(expansion, branch, listOwner === undefined ? 'expanded' : 'delivered')
+  return left
 }
 
 /**
- * RFC 3461 §5.2.7.1: who asked for news of success learns that the mail was given to a list; what becomes of
- * the members is the list's concern.
+ * RFC 3461 §5.2.7.1, §5.2.7.2: who asked for news of success learns that the mail was given to an alias, or to a
+ * list; what becomes of the members is the list's concern.
  */
-async function reportExpansion({ delivery }: Expansion, { recipient }: Branch): Promise<EnvelopeRecipient> {
-  if ((recipient.notify & NOTIFY.success) === 0) return recipient
+async function reportExpansion(
+  { delivery }: Expansion, { recipient }: Branch, action: 'expanded' | 'delivered',
+): Promise<void> {
+  if ((recipient.notify & NOTIFY.success) === 0) return
   await delivery.tools.bounces.append('trace', delivery.request.queueId, {
     recipient: recipient.address, original: recipient.original, dsnOrcpt: recipient.dsnOrcpt, notify: recipient.notify,
-    status: '2.0.0', action: 'expanded', reason: 'alias expanded',
+    status: '2.0.0', action, reason: 'delivery via local: alias expanded',
   })
-  const rest = recipient.notify & ~NOTIFY.success
-  return { ...recipient, notify: rest === 0 ? NOTIFY.never : rest }
 }
 
 async function deliverUser(expansion: Expansion, branch: Branch, local: string, tools: ExpandTools): Promise<boolean> {
@@ -125,11 +138,13 @@ async function deliverForward(
   expansion: Expansion, branch: Branch, user: User, forward: Forward, tools: ExpandTools,
 ): Promise<boolean> {
   const own: Branch = {
-    ...branch, level: branch.level + 1, source: 'forward', privileges: user, owner: user.name,
+    ...branch, recipient: withoutSuccess(branch.recipient), level: branch.level + 1, source: 'forward', privileges: user, owner: user.name,
     forwardOf: new Set([...branch.forwardOf, user.name]),
     unmatched: expansion.settings.propagateExtensions.has('forward') && !forward.hasExtension ? branch.unmatched : '',
   }
-  return deliverAll(expansion, own, forward.destinations, tools)
+  const left = await deliverLines(expansion, own, forward.lines, tools)
+  if (!left) await reportExpansion(expansion, branch, 'expanded')
+  return left
 }
 
 async function deliverUnknownUser(
@@ -139,6 +154,14 @@ async function deliverUnknownUser(
   if (typeof outcome === 'boolean') return outcome
   const relayed: Branch = { ...branch, level: branch.level + 1, relayed: true, unmatched: '' }
   return deliverDestination(expansion, relayed, { kind: 'address', address: outcome.relay }, tools)
+}
+
+/** The lines of a file. What follows a line of which something stays waits too: it would be delivered each time. */
+async function deliverLines(
+  expansion: Expansion, branch: Branch, lines: readonly (readonly Destination[])[], tools: ExpandTools,
+): Promise<boolean> {
+  for (const line of lines) if (await deliverAll(expansion, branch, line, tools)) return true
+  return false
 }
 
 async function deliverAll(
@@ -166,7 +189,7 @@ async function deliverDestination(
 async function deliverInclude(
   expansion: Expansion, branch: Branch, path: string, tools: ExpandTools,
 ): Promise<boolean> {
-  if (branch.level > LEVELS_MAX) {
+  if (branch.level > INCLUDE_LEVELS_MAX) {
     log.warning(`possible :include: loop for ${path}`)
     return endBranch(
       expansion, branch, { kind: 'bounced', status: '5.4.6', reason: ':include: nesting limit exceeded' },
@@ -178,7 +201,7 @@ async function deliverInclude(
     ...branch, level: branch.level + 1, source: 'include', privileges: included.privileges,
     unmatched: expansion.settings.propagateExtensions.has('include') ? branch.unmatched : '',
   }
-  return deliverAll(expansion, inner, included.destinations, tools)
+  return deliverLines(expansion, inner, included.lines, tools)
 }
 
 /** An address named by a list: expanded here when it is ours, otherwise sent on. */
@@ -212,8 +235,10 @@ function internalOf(external: string): string {
 /** Goes into a new message at the end, one for each sender. */
 function sendOn(expansion: Expansion, branch: Branch, address: string): boolean {
   if (!isFirst(expansion, `indirect ${foldCase(address)}`)) return false
-  const recipients = expansion.forwards.get(branch.sender) ?? []
-  recipients.push({ ...branch.recipient, address, offset: 0 })
-  expansion.forwards.set(branch.sender, recipients)
+  const { deliveredTo, sender } = branch
+  const key = `${deliveredTo}\n${sender}`
+  const forwarded = expansion.forwards.get(key) ?? { branch, deliveredTo, recipients: [] }
+  forwarded.recipients.push({ ...branch.recipient, address, offset: 0 })
+  expansion.forwards.set(key, forwarded)
   return false
 }

@@ -20,16 +20,15 @@ const BYTES_MAX = 1_048_576
 const MODE_OTHERS_WRITE = 0o002
 
 /** `hasExtension`: the name of the file has used the extension up. */
-export type Forward = { readonly destinations: readonly Destination[]; readonly hasExtension: boolean }
+export type Forward = { readonly lines: readonly (readonly Destination[])[]; readonly hasExtension: boolean }
 
 /** What the user's mail is to do instead of going to the mailbox; undefined without a usable file. */
 export function readForward(settings: LocalSettings, branch: Branch, user: User): Forward | undefined {
   for (const { path, hasExtension } of forwardPaths(settings, branch, user)) {
     const text = readOwned(path, user)
     if (text === undefined) continue
-    const lines = text.split('\n')
-    const destinations = lines.flatMap((line) => parseDestinations(line, true)).map((each) => homed(each, user))
-    if (destinations.length > 0) return { destinations, hasExtension }
+    const lines = text.split('\n').map((line) => parseDestinations(line, true).map((each) => homed(each, user)))
+    if (lines.some((line) => line.length > 0)) return { lines, hasExtension }
   }
   return undefined
 }

@@ -2,19 +2,22 @@
 import fs from 'node:fs'
 import { asUser } from '#system/as-user.ts'
 import { errnoText } from '#system/errno.ts'
+import { log } from '#system/log.ts'
 import { getpwuid } from '#system/users.ts'
 import { parseDestinations, type Destination } from './destination.ts'
 import type { End, Rights } from './state.ts'
 
 export type Included =
-  | { readonly kind: 'ok'; readonly destinations: Destination[]; readonly privileges: Rights | undefined }
+  | { readonly kind: 'ok'; readonly lines: Destination[][]; readonly privileges: Rights | undefined }
   | { readonly kind: 'failed'; readonly end: End }
 
 const BYTES_MAX = 16 * 1_048_576
 const MODE_OTHERS_WRITE = 0o002
 
-function failed(status: string, reason: string): Included {
-  return { kind: 'failed', end: { kind: status.startsWith('4') ? 'deferred' : 'bounced', status, reason } }
+/** Only those who run this machine are told more than this, in the log. */
+function failed(problem: string): Included {
+  log.warning(problem)
+  return { kind: 'failed', end: { kind: 'bounced', status: '5.3.5', reason: 'mail system configuration error' } }
 }
 
 /**
@@ -24,12 +27,12 @@ function failed(status: string, reason: string): Included {
  * @param privileges Rights of the list that names it; undefined: it is root's.
  */
 export function readInclude(path: string, privileges: Rights | undefined): Included {
-  if (!path.startsWith('/')) return failed('5.3.5', `:include:${path} uses a relative path`)
+  if (!path.startsWith('/')) return failed(`:include:${path} uses a relative path`)
   try {
     const rights = privileges ?? ownerRights(path)
     return rights ? asUser(rights, () => readList(path, rights)) : readList(path, undefined)
   } catch (error) {
-    return failed('4.2.0', `cannot open include file ${path}: ${errnoText(error)}`)
+    return failed(`unable to lookup :include: file ${path}: ${errnoText(error)}`)
   }
 }
 
@@ -42,11 +45,11 @@ function readList(path: string, privileges: Rights | undefined): Included {
   const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK)
   try {
     const stats = fs.fstatSync(fd)
-    if (!stats.isFile()) return failed('5.3.5', `:include: file ${path} is not a regular file`)
-    if ((stats.mode & MODE_OTHERS_WRITE) !== 0) return failed('5.3.5', `:include: file ${path} is world writable`)
-    if (stats.size > BYTES_MAX) return failed('5.3.5', `:include: file ${path} is too large`)
-    const destinations = fs.readFileSync(fd, 'utf8').split('\n').flatMap((line) => parseDestinations(line, true))
-    return { kind: 'ok', destinations, privileges }
+    if (!stats.isFile()) return failed(`:include: file ${path} is not a regular file`)
+    if ((stats.mode & MODE_OTHERS_WRITE) !== 0) return failed(`:include: file ${path} is world writable`)
+    if (stats.size > BYTES_MAX) return failed(`:include: file ${path} is larger than ${BYTES_MAX} bytes`)
+    const lines = fs.readFileSync(fd, 'utf8').split('\n').map((line) => parseDestinations(line, true))
+    return { kind: 'ok', lines, privileges }
   } finally {
     fs.closeSync(fd)
   }

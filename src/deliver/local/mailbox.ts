@@ -17,7 +17,8 @@ import type { Maps } from '#tables/maps.ts'
 import { foldCase } from '#util/ascii.ts'
 import { rightsOf, runFor, writeTo } from './direct.ts'
 import { expandMacros } from './macros.ts'
-import { endBranch, isFirst, type Branch, type End, type Expansion } from './state.ts'
+import { endBranch } from './ending.ts'
+import { isFirst, type Branch, type End, type Expansion } from './state.ts'
 
 export type MailboxTools = {
   /** Hands a recipient to another transport, which reports it; true when it stays in the queue. */

@@ -50,11 +50,12 @@ await runWorker('local', (worker) => {
   ): Promise<boolean> => {
     const expansion: Expansion = { delivery, settings, root, seen, duplicates: new Set(), forwards: new Map() }
     const branch: Branch = {
-      recipient: root, sender: delivery.request.sender, level: 0, source: 'envelope', privileges: undefined,
+      recipient: root, deliveredTo: root.address, sender: delivery.request.sender, level: 0, source: 'envelope', privileges: undefined,
       owner: undefined, relayed: false, forwardOf: new Set(), alias: undefined, extension: '', unmatched: '',
     }
-    const left = await deliverAddress(expansion, branch, expandTools)
-    if (await resendAll(expansion, branch, resendTools) || left) return true
+    // What stays is expanded again: mail that goes on now would go on each time.
+    if (await deliverAddress(expansion, branch, expandTools)) return true
+    if (await resendAll(expansion, branch, resendTools)) return true
     if (root.offset > 0) markDone(delivery.message.fd, root.offset)
     return false
   }

@@ -8,7 +8,8 @@ import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
 import { openClient, type Client } from '#service/conversation.ts'
 import { isDeliverReply, type DeliverReply, type DeliverRequest } from '#service/deliver.ts'
-import { endBranch, type Branch, type Expansion } from './state.ts'
+import { endBranch } from './ending.ts'
+import type { Branch, Expansion } from './state.ts'
 
 /** Connections to one transport. */
 const CONNECTIONS_MAX = 8

@@ -13,7 +13,8 @@ import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
 import type { DeliverRequest } from '#service/deliver.ts'
 import { MailDraft, type EnvelopeRecord, type MailOrigin } from '#service/submit.ts'
-import { endBranch, type Branch, type Expansion } from './state.ts'
+import { endBranch, withoutSuccess } from './ending.ts'
+import type { Branch, Expansion, Forwarded } from './state.ts'
 
 export type ResendTools = {
   readonly cleanup: Cleanup
@@ -25,21 +26,22 @@ export type ResendTools = {
 /** Sends on all that the expansion collected; true when something failed and the recipient stays in the queue. */
 export async function resendAll(expansion: Expansion, branch: Branch, tools: ResendTools): Promise<boolean> {
   let left = false
-  for (const [sender, recipients] of expansion.forwards) {
-    if (await resend(expansion, { ...branch, sender }, recipients, tools)) left = true
+  for (const forwarded of expansion.forwards.values()) {
+    const recipient = withoutSuccess(branch.recipient)
+    if (await resend(expansion, { ...branch, recipient, sender: forwarded.branch.sender }, forwarded, tools)) left = true
   }
   return left
 }
 
 async function resend(
-  expansion: Expansion, branch: Branch, recipients: readonly EnvelopeRecipient[], tools: ResendTools,
+  expansion: Expansion, branch: Branch, forwarded: Forwarded, tools: ResendTools,
 ): Promise<boolean> {
   const { request } = expansion.delivery
   if (request.flags.verify || request.flags.userVerify) {
     return endBranch(expansion, branch, { kind: 'sent', status: '2.0.0', reason: 'aliased to another address' })
   }
   try {
-    const id = await queue(expansion, branch, recipients, tools)
+    const id = await queue(expansion, branch, forwarded, tools)
     return await endBranch(expansion, branch, { kind: 'sent', status: '2.0.0', reason: `forwarded as ${id}` })
   } catch (error) {
     if (error instanceof QueueFileError) throw error
@@ -49,10 +51,10 @@ async function resend(
 }
 
 async function queue(
-  expansion: Expansion, branch: Branch, recipients: readonly EnvelopeRecipient[],
+  expansion: Expansion, branch: Branch, { recipients, deliveredTo }: Forwarded,
   { cleanup, origin, queueOwner }: ResendTools,
 ): Promise<string> {
-  const { delivery: { request, message }, root, settings } = expansion
+  const { delivery: { request, message }, settings } = expansion
   const records = [...messageRecords(request, branch.sender), ...recipients.flatMap(recipientRecords)]
   // The queue file must belong to who reads the queue, though this process is root.
   const draft = asUser(
@@ -61,7 +63,7 @@ async function queue(
   try {
     if (settings.prependDelivered.has('forward')) {
       draft.line(
-        `Delivered-To: ${externalAddress(root.address).toLowerCase()}`
+        `Delivered-To: ${externalAddress(deliveredTo).toLowerCase()}`
       )
     }
     for (const piece of message.contentRecords(request.dataOffset)) {

@@ -7,7 +7,6 @@
 import type { Delivery } from '#service/agent.ts'
 import type { Identity } from '#system/as-user.ts'
 import type { EnvelopeRecipient } from '#queue/envelope.ts'
-import type { RecipientReport } from '#service/delivered.ts'
 import type { Delivered } from '#service/delivered.ts'
 import type { LocalSettings } from './settings.ts'
 
@@ -25,6 +24,8 @@ export type Rights = Identity & { readonly home?: string; readonly shell?: strin
 /** One place in the expansion. */
 export type Branch = {
   readonly recipient: EnvelopeRecipient
+  /** Address of the alias that is expanded, or of the recipient: what Delivered-To: of mail sent on says. */
+  readonly deliveredTo: string
   /** Envelope sender for what goes on from here; an owner- alias replaces it. */
   readonly sender: string
   /** Who answers for this part: an owner- alias, the user of a .forward. Users other than this get a message of their own. */
@@ -47,6 +48,14 @@ export type Branch = {
   readonly unmatched: string
 }
 
+/** What is sent on in one message. */
+export type Forwarded = {
+  readonly branch: Branch
+  /** For Delivered-To:, so that a loop is seen. */
+  readonly deliveredTo: string
+  readonly recipients: EnvelopeRecipient[]
+}
+
 /** Shared by all branches of one recipient. */
 export type Expansion = {
   readonly delivery: Delivery
@@ -54,11 +63,12 @@ export type Expansion = {
   readonly root: EnvelopeRecipient
   readonly seen: ReadonlySet<string>
   readonly duplicates: Set<string>
-  /** Addresses to send on, by sender. */
-  readonly forwards: Map<string, EnvelopeRecipient[]>
+  /** Mail to send on: one message for each Delivered-To: address and sender, by both. */
+  readonly forwards: Map<string, Forwarded>
 }
 
 export const MISCONFIGURED: End = { kind: 'deferred', status: '4.3.5', reason: 'mail system configuration error' }
+export const ALIASES_UNAVAILABLE: End = { kind: 'deferred', status: '4.3.0', reason: 'alias database unavailable' }
 
 /** Whether this destination comes up for the first time; past the limit duplicates are not noticed. */
 export function isFirst(expansion: Expansion, key: string): boolean {
@@ -66,18 +76,4 @@ export function isFirst(expansion: Expansion, key: string): boolean {
   if (duplicates.has(key)) return false
   if (settings.duplicatesMax === 0 || duplicates.size < settings.duplicatesMax) duplicates.add(key)
   return true
-}
-
-function diagnosticOf(text: string): Partial<RecipientReport> {
-  return { diagType: 'x-unix', diagText: text, mtaType: 'unix', mtaName: 'local' }
-}
-
-/** Logs and records the end of one branch; the queue file is marked once, when all branches have ended. */
-export async function endBranch(expansion: Expansion, branch: Branch, end: End): Promise<boolean> {
-  const { delivery } = expansion
-  const report: RecipientReport = {
-    status: end.status, reason: end.reason, relay: 'local', handoff: delivery.handoff, action: 'delivered',
-    ...(end.diagnostic === undefined || end.diagnostic === '' ? {} : diagnosticOf(end.diagnostic)),
-  }
-  return delivery.tools.delivered[end.kind](delivery.request, branch.recipient, report)
 }

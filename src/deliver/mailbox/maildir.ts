@@ -9,10 +9,14 @@ import fs from 'node:fs'
 import { hostname } from 'node:os'
 import { asUser, type Identity } from '#system/as-user.ts'
 import { isErrno } from '#system/errno.ts'
+import { log } from '#system/log.ts'
+import { mailboxError, tooLarge, writeError, type MailboxError } from './error.ts'
 
 const DIRECTORY_MODE = 0o700
 const FILE_MODE = 0o600
 const SUBDIRECTORIES = ['tmp', 'cur', 'new'] as const
+
+export type MaildirOptions = { readonly sizeMax: number; readonly status: string }
 
 let sequence = 0
 
@@ -21,15 +25,15 @@ let sequence = 0
  *
  * @param path The Maildir, with or without a slash at its end; its parts are made when missing.
  * @param chunks The message.
- * @param sizeMax Bytes a message may have; 0 is no limit.
- * @throws {NodeJS.ErrnoException} What the system says; nothing is left in new/ then. EFBIG for a large message.
+ * @param options `sizeMax`: bytes a message may have, 0 is no limit; `status`: code for what is wrong with the Maildir.
+ * @throws {MailboxError} It cannot be written; nothing is left in new/ then.
  */
 export async function deliverMaildir(
-  path: string, chunks: Iterable<Uint8Array>, owner: Identity, sizeMax = 0,
+  path: string, chunks: Iterable<Uint8Array>, owner: Identity, { sizeMax, status }: MaildirOptions,
 ): Promise<void> {
   const folder = path.replace(/\/+$/, '')
   const temporary = temporaryPath(folder)
-  const fd = openTemporary(folder, temporary, owner)
+  const fd = openTemporary(folder, temporary, owner, status)
   try {
     await writeAll(fd, chunks, sizeMax)
     publish(fd, folder, temporary, owner)
@@ -48,17 +52,31 @@ function temporaryPath(folder: string): string {
   return `${folder}/tmp/${Math.trunc(Date.now() / 1000)}.P${process.pid}Q${sequence}.${hostname()}`
 }
 
-function openTemporary(folder: string, temporary: string, owner: Identity): number {
+function openTemporary(folder: string, temporary: string, owner: Identity, status: string): number {
   const open = (): number => asUser(owner, () => fs.openSync(temporary, 'wx', FILE_MODE))
   try {
     return open()
   } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error
+    if (!isErrno(error, 'ENOENT')) throw cannotCreate(temporary, owner, error, status)
+  }
+  try {
     asUser(owner, () => {
       for (const name of SUBDIRECTORIES) fs.mkdirSync(`${folder}/${name}`, { recursive: true, mode: DIRECTORY_MODE })
     })
     return open()
+  } catch (error) {
+    throw cannotCreate(temporary, owner, error, status)
   }
+}
+
+/** Users cannot make folders everywhere: somebody has to. */
+function cannotCreate(path: string, { uid, gid }: Identity, error: unknown, status: string): MailboxError {
+  const problem = mailboxError(`create maildir file ${path}`, error, status)
+  if (isErrno(error, 'EACCES')) {
+    log.warning(`maildir access problem for UID/GID=${uid}/${gid}: ${problem.message}`)
+    log.warning('perhaps you need to create the maildirs in advance')
+  }
+  return problem
 }
 
 async function writeAll(fd: number, chunks: Iterable<Uint8Array>, sizeMax: number): Promise<void> {
@@ -66,15 +84,15 @@ async function writeAll(fd: number, chunks: Iterable<Uint8Array>, sizeMax: numbe
   for (const chunk of chunks) {
     size += chunk.length
     if (sizeMax > 0 && size > sizeMax) throw tooLarge()
-    for (let at = 0; at < chunk.length;) at += fs.writeSync(fd, chunk, at)
+    try {
+      for (let at = 0; at < chunk.length;) at += fs.writeSync(fd, chunk, at)
+    } catch (error) {
+      throw writeError(error)
+    }
   }
-  await new Promise<void>((resolve, reject) => fs.fsync(fd, (error) => (error ? reject(error) : resolve())))
-}
-
-function tooLarge(): NodeJS.ErrnoException {
-  const error: NodeJS.ErrnoException = new Error('EFBIG: File too large')
-  error.code = 'EFBIG'
-  return error
+  await new Promise<void>((resolve, reject) => {
+    fs.fsync(fd, (error) => (error ? reject(writeError(error)) : resolve()))
+  })
 }
 
 /** `new/SECONDS.V<device>I<inode>M<microseconds>.HOST`: unique while the file exists. */

@@ -9,7 +9,10 @@ import fs from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { asUser, type Identity } from '#system/as-user.ts'
 import { isErrno } from '#system/errno.ts'
+import { log } from '#system/log.ts'
 import { fcntlLock, flock } from '#system/posix.ts'
+import { MailboxError, mailboxError, tooLarge, writeError } from './error.ts'
+import { openForAppending } from './safe-open.ts'
 
 export type LockSettings = {
   /** `fcntl`, `flock`, `dotlock`. */
@@ -18,18 +21,6 @@ export type LockSettings = {
   readonly delayMs: number
   /** Age at which a lock file is taken to be forgotten, in milliseconds. */
   readonly staleMs: number
-}
-
-/** Why a mailbox can't be used; the text is for the delivery line. */
-export class MailboxError extends Error {
-  override name = 'MailboxError'
-  /** Enhanced status code: class 4 is tried again. */
-  readonly status: string
-
-  constructor(status: string, message: string) {
-    super(message)
-    this.status = status
-  }
 }
 
 export type MboxOptions = {
@@ -43,6 +34,10 @@ export type MboxOptions = {
   readonly sizeMax: number
   /** Refuse a file that another user owns. */
   readonly strictOwner: boolean
+  /** Status code for what is wrong with the mailbox itself. RFC 3463 §3.3. */
+  readonly status: string
+  /** It is a file that a list names, and no user's mailbox: anything but a program will do. */
+  readonly anyFile?: boolean
 }
 
 const FILE_MODE = 0o600
@@ -50,7 +45,7 @@ const FILE_MODE = 0o600
 /**
  * Appends one message; durable when this resolves.
  *
- * @throws {MailboxError} For what delivery lines have words for; {NodeJS.ErrnoException} for all else.
+ * @throws {MailboxError} The mailbox cannot be used, or not now.
  */
 export async function deliverMbox(path: string, chunks: Iterable<Uint8Array>, options: MboxOptions): Promise<void> {
   const before = busy.get(path) ?? Promise.resolve()
@@ -71,13 +66,13 @@ const busy = new Map<string, Promise<void>>()
 async function deliverInTurn(path: string, chunks: Iterable<Uint8Array>, options: MboxOptions): Promise<void> {
   const { owner, locks, sizeMax } = options
   const maker = options.maker ?? owner
-  // A device is no mailbox: there is nothing to lock, and nothing to keep.
-  const isDevice = path.startsWith('/dev/')
-  const dotlock = locks.styles.has('dotlock') && !isDevice ? await takeDotlock(`${path}.lock`, maker, options) : undefined
+  const dotlock = locks.styles.has('dotlock') && mayBeLocked(path, maker)
+    ? await takeDotlock(`${path}.lock`, maker, options)
+    : undefined
   try {
-    const fd = asUser(maker, () => (isDevice ? fs.openSync(path, DEVICE_FLAGS) : openMailbox(path, options)))
+    const fd = asUser(maker, () => openMailbox(path, options))
     try {
-      if (!isDevice) await lockFile(fd, path, locks)
+      if (fs.fstatSync(fd).isFile()) await lockFile(fd, locks)
       await appendAll(fd, chunks, sizeMax)
     } finally {
       fs.closeSync(fd)
@@ -87,57 +82,56 @@ async function deliverInTurn(path: string, chunks: Iterable<Uint8Array>, options
   }
 }
 
-const { O_WRONLY, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = fs.constants
-const DEVICE_FLAGS = O_WRONLY | O_APPEND | O_NONBLOCK
-/** The file itself, never what a link in its place points to. */
-const MAILBOX_FLAGS = O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK
-
-function openMailbox(path: string, { owner, maker, strictOwner }: MboxOptions): number {
-  const fd = maker ? openOrGive(path, owner) : fs.openSync(path, MAILBOX_FLAGS | O_CREAT, FILE_MODE)
-  const { uid, mode, nlink } = fs.fstatSync(fd)
-  const refuse = (text: string): never => {
-    fs.closeSync(fd)
-    throw new MailboxError('5.2.0', text)
-  }
-  if ((mode & fs.constants.S_IFMT) !== fs.constants.S_IFREG) refuse(`destination ${path} is not a regular file`)
-  if (nlink !== 1) refuse(`file ${path} should not have multiple links`)
-  if ((mode & 0o111) !== 0) refuse(`file is executable`)
-  if (strictOwner && uid !== owner.uid) throw notOwner(fd, path)
-  return fd
-}
-
-/** Opens a mailbox; a new one becomes the owner's, who could not have made it there. */
-function openOrGive(path: string, owner: Identity): number {
+/** A device or a folder is no mailbox: there is nothing to lock. */
+function mayBeLocked(path: string, maker: Identity): boolean {
   try {
-    return fs.openSync(path, MAILBOX_FLAGS)
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error
+    return asUser(maker, () => fs.statSync(path)).isFile()
+  } catch {
+    return true
   }
-  const fd = fs.openSync(path, MAILBOX_FLAGS | O_CREAT | O_EXCL, FILE_MODE)
-  fs.fchownSync(fd, owner.uid, owner.gid)
+}
+
+function openMailbox(path: string, { owner, maker, strictOwner, anyFile, status }: MboxOptions): number {
+  const fd = openForAppending(path, maker && owner, status)
+  const stats = fs.fstatSync(fd)
+  const isFile = stats.isFile()
+  const refuse = (code: string, text: string): never => {
+    fs.closeSync(fd)
+    throw new MailboxError(code, text)
+  }
+  if (anyFile === true) {
+    if (isFile && (stats.mode & EXECUTABLE) !== 0) refuse('5.7.1', 'file is executable')
+    return fd
+  }
+  if (!isFile) refuse('5.2.0', `destination ${path} is not a regular file`)
+  if (strictOwner && stats.uid !== owner.uid) {
+    log.warning('specify "strict_mailbox_ownership = no" to ignore mailbox ownership mismatch')
+    refuse('4.2.0', `destination ${path} is not owned by recipient`)
+  }
   return fd
 }
 
-function notOwner(fd: number, path: string): MailboxError {
-  fs.closeSync(fd)
-  return new MailboxError('4.2.0', `destination ${path} is not owned by recipient`)
-}
+const EXECUTABLE = 0o111
 
 /** The path of the lock file; undefined: none can be made, and none is needed. */
 async function takeDotlock(
-  path: string, maker: Identity, { locks, lockFileOptional }: MboxOptions,
+  path: string, maker: Identity, { locks, lockFileOptional, status }: MboxOptions,
 ): Promise<string | undefined> {
   for (let attempt = 1; ; attempt += 1) {
+    let failure: unknown
     try {
       fs.closeSync(asUser(maker, () => fs.openSync(path, 'wx', FILE_MODE)))
       return path
     } catch (error) {
-      if (isErrno(error, 'EACCES') && lockFileOptional === true) return undefined
-      if (!isErrno(error, 'EEXIST')) throw error
+      failure = error
     }
-    if (attempt >= locks.attempts) {
-      throw new MailboxError('4.2.0', `unable to lock for exclusive access: lock file ${path} exists`)
+    const exists = isErrno(failure, 'EEXIST')
+    const problem = mailboxError(`unable to create lock file ${path}`, failure, exists ? '4.2.0' : status)
+    if (!exists && lockFileOptional === true) {
+      log.warning(problem.message)
+      return undefined
     }
+    if (!exists || attempt >= locks.attempts) throw problem
     if (isStale(path, locks.staleMs)) asUser(maker, () => fs.rmSync(path, { force: true }))
     else await delay(locks.delayMs)
   }
@@ -148,36 +142,48 @@ function isStale(path: string, staleMs: number): boolean {
   return stats !== undefined && Date.now() - stats.ctimeMs > staleMs
 }
 
-async function lockFile(fd: number, path: string, locks: LockSettings): Promise<void> {
+async function lockFile(fd: number, locks: LockSettings): Promise<void> {
   const wanted = [
     ...(locks.styles.has('fcntl') ? [() => fcntlLock(fd, 'exclusive', false)] : []),
     ...(locks.styles.has('flock') ? [() => flock(fd, 'exclusive', false)] : []),
   ]
   for (const take of wanted) {
     for (let attempt = 1; !take(); attempt += 1) {
-      if (attempt >= locks.attempts) throw new MailboxError('4.2.0', `unable to lock ${path} for exclusive access`)
+      if (attempt >= locks.attempts) {
+        throw new MailboxError('4.2.0', 'unable to lock for exclusive access: Resource temporarily unavailable')
+      }
       await delay(locks.delayMs)
     }
   }
 }
 
 async function appendAll(fd: number, chunks: Iterable<Uint8Array>, sizeMax: number): Promise<void> {
-  const { size } = fs.fstatSync(fd)
-  const regular = fs.fstatSync(fd).isFile()
+  const stats = fs.fstatSync(fd)
+  const regular = stats.isFile()
   try {
-    let total = size
+    let total = regular ? stats.size : 0
     for (const chunk of chunks) {
       total += chunk.length
-      if (sizeMax > 0 && total > sizeMax) throw new MailboxError('5.2.2', 'mailbox size limit exceeded')
-      for (let at = 0; at < chunk.length;) at += fs.writeSync(fd, chunk, at)
+      if (regular && sizeMax > 0 && total > sizeMax) throw tooLarge()
+      write(fd, chunk)
     }
-    if (regular) {
-      await new Promise<void>(
-        (resolve, reject) => fs.fsync(fd, (error) => (error ? reject(error) : resolve()))
-      )
-    }
+    if (regular) await sync(fd)
   } catch (error) {
-    if (regular) fs.ftruncateSync(fd, size)
+    if (regular) fs.ftruncateSync(fd, stats.size)
     throw error
   }
+}
+
+function write(fd: number, chunk: Uint8Array): void {
+  try {
+    for (let at = 0; at < chunk.length;) at += fs.writeSync(fd, chunk, at)
+  } catch (error) {
+    throw writeError(error)
+  }
+}
+
+function sync(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fs.fsync(fd, (error) => (error ? reject(writeError(error)) : resolve()))
+  })
 }

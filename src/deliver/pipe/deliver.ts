@@ -83,7 +83,7 @@ class Pipe {
     const first = recipients[0]
     const head = first ? copyHead(request.sender, first, options, new Date()) : ''
     const ended = await runCommand({
-      words, owner, environment: this.#environment, directory: this.#directory, timeLimitMs: this.#timeLimitMs,
+      agent: 'pipe', words, owner, environment: this.#environment, directory: this.#directory, timeLimitMs: this.#timeLimitMs,
       input: copyMessage(message, request.dataOffset, head, options),
     })
     const told = ended.output.trim().split('\n')[0] ?? ''

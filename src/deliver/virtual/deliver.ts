@@ -4,7 +4,7 @@
  * @module
  */
 import type { Config } from '#config/config.ts'
-import { errnoText, isErrno } from '#system/errno.ts'
+import { errnoText } from '#system/errno.ts'
 import type { EnvelopeRecipient } from '#queue/envelope.ts'
 import { QueueFileError } from '#queue/record.ts'
 import { DONE, LEFT, type Delivery } from '#service/agent.ts'
@@ -13,12 +13,19 @@ import type { Delivered } from '#service/delivered.ts'
 import { copyHead, copyMessage, MAILDIR_COPY, MBOX_COPY, type CopyOptions } from '#deliver/mailbox/copy.ts'
 import { deliveredTo, isLoop } from '#deliver/mailbox/loop.ts'
 import { deliverMaildir } from '#deliver/mailbox/maildir.ts'
-import { deliverMbox, MailboxError, type LockSettings } from '#deliver/mailbox/mbox.ts'
+import { MailboxError } from '#deliver/mailbox/error.ts'
+import { deliverMbox, type LockSettings } from '#deliver/mailbox/mbox.ts'
 import { lockSettings } from '#deliver/mailbox/settings.ts'
 import { openMailboxFinder, type Mailbox, type MailboxFinder } from './mailbox.ts'
 
 /** The end of one recipient: which, and why. */
-type End = { readonly kind: keyof Delivered; readonly status: string; readonly reason: string }
+type End = {
+  readonly kind: keyof Delivered
+  readonly status: string
+  readonly reason: string
+  /** For reports, where it is not the reason. */
+  readonly diagnostic?: string
+}
 
 type Settings = {
   readonly find: MailboxFinder
@@ -54,9 +61,10 @@ export function virtualDelivery(config: Config): (delivery: Delivery) => Promise
 async function endRecipient(
   { request, message, tools, handoff }: Delivery, recipient: EnvelopeRecipient, end: End,
 ): Promise<boolean> {
-  const { kind, status, reason } = end
+  const { kind, status, reason, diagnostic } = end
+  const diagnosed = diagnostic === undefined ? {} : { diagType: 'x-unix', diagText: diagnostic }
   return tools.delivered[kind](
-    request, recipient, { status, reason, relay: 'virtual', handoff, action: 'delivered' }, message.fd,
+    request, recipient, { status, reason, relay: 'virtual', handoff, action: 'delivered', ...diagnosed }, message.fd,
   )
 }
 
@@ -92,9 +100,10 @@ async function write(
   }
   const chunks = copyMessage(message, dataOffset, copyHead(sender, recipient, options, new Date()), options)
   try {
-    if (isMaildir) await deliverMaildir(path, chunks, owner, settings.sizeMax)
+    if (isMaildir) await deliverMaildir(path, chunks, owner, { sizeMax: settings.sizeMax, status: '4.2.0' })
     else await deliverMbox(
-      path, chunks, { owner, locks: settings.locks, sizeMax: settings.sizeMax, strictOwner: settings.strictOwner },
+      path, chunks,
+      { owner, locks: settings.locks, sizeMax: settings.sizeMax, strictOwner: settings.strictOwner, status: '4.2.0' },
     )
     return isMaildir ? SENT_MAILDIR : SENT_MAILBOX
   } catch (error) {
@@ -105,15 +114,9 @@ async function write(
 function failure(error: unknown, path: string, isMaildir: boolean): End {
   // The message is damaged, and not the mailbox.
   if (error instanceof QueueFileError) throw error
-  if (error instanceof MailboxError) {
-    return { kind: error.status.startsWith('4') ? 'deferred' : 'bounced', status: error.status, reason: error.message }
-  }
-  if (isErrno(error, 'EFBIG')) {
-    return {
-      kind: 'bounced', status: '5.2.2', reason: `maildir delivery failed: error writing message: File too large`,
-    }
-  }
-  const what = isMaildir ? `maildir delivery failed: create maildir file ${path}` : `cannot update mailbox ${path}`
-  // A full disk or quota, or a missing folder, can be mended without the sender.
-  return { kind: 'deferred', status: '4.2.0', reason: `${what}: ${errnoText(error)}` }
+  const what = isMaildir ? 'maildir delivery failed: ' : `delivery failed to mailbox ${path}: `
+  if (!(error instanceof MailboxError)) return { kind: 'deferred', status: '4.2.0', reason: `${what}${errnoText(error)}` }
+  const kind = error.status.startsWith('4') ? 'deferred' : 'bounced'
+  const { diagnostic } = error
+  return { kind, status: error.status, reason: `${what}${error.message}`, ...(diagnostic === undefined ? {} : { diagnostic }) }
 }

@@ -56,6 +56,7 @@ async function findId(
   }
   const id = /^\d{1,10}$/.test(found.value) ? Number(found.value) : Number.NaN
   if (id >= minimum && id < 0xffff_ffff) return id
-  log.warning(`recipient ${address}: bad ${maps.title} value: ${found.value}`)
+  const what = maps.title === 'virtual_gid_maps' ? 'gid' : 'uid'
+  log.warning(`recipient ${address}: bad ${what} ${found.value} in ${maps.title}`)
   return undefined
 }

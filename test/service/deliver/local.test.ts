@@ -57,11 +57,11 @@ async function deliver(address: string, { parameters = {}, aliases, request = {}
     delivery: made.delivery, settings, root, seen: new Set(), duplicates: new Set(), forwards: new Map(),
   }
   const branch: Branch = {
-    recipient: root, sender: made.delivery.request.sender, level: 0, source: 'envelope', privileges: undefined, owner: undefined,
+    recipient: root, deliveredTo: root.address, sender: made.delivery.request.sender, level: 0, source: 'envelope', privileges: undefined, owner: undefined,
     relayed: false, forwardOf: new Set(), alias: undefined, extension: '', unmatched: '',
   }
   await deliverAddress(expansion, branch, tools)
-  const forwards = Object.fromEntries([...expansion.forwards].map(([sender, all]) => [sender, all.map((each) => each.address)]))
+  const forwards = Object.fromEntries([...expansion.forwards.values()].map(({ branch: { sender }, recipients }) => [sender, recipients.map((each) => each.address)]))
   return { ends: made.ends, passed, forwards, log: caught.texts() }
 }
 
@@ -122,9 +122,9 @@ test('a mailbox that is locked, too large or another\'s says so, with the user',
   put('bob/Locked', '')
   put('bob/Locked.lock', '')
   const locked = await deliver('bob@example.org', { parameters: { home_mailbox: 'Locked', mailbox_delivery_lock: 'dotlock', deliver_lock_attempts: '1' } })
-  assert.match(locked.ends[0] ?? '', /^deferred bob@example.org 4\.2\.0 cannot update mailbox \S+\/bob\/Locked for user bob\. unable to lock for exclusive access/)
+  assert.match(locked.ends[0] ?? '', /^deferred bob@example.org 4\.2\.0 cannot update mailbox \S+\/bob\/Locked for user bob\. unable to (?:lock for exclusive access|create lock file)/)
   const large = await deliver('bob@example.org', { parameters: { home_mailbox: 'Large', mailbox_size_limit: '10', message_size_limit: '10' } })
-  assert.match(large.ends[0] ?? '', /^bounced bob@example.org 5\.2\.2 cannot update mailbox \S+ for user bob\. mailbox size limit exceeded$/)
+  assert.match(large.ends[0] ?? '', /^bounced bob@example.org 5\.2\.2 cannot update mailbox \S+ for user bob\. error writing message: File too large$/)
 })
 
 test('mailbox_command runs as the user, as it stands, with the facts of the mail in its environment', async () => {

@@ -126,7 +126,7 @@ test('the end of the command is the end of all recipients', async () => {
   const end = async (script: string) => (await deliver(['argv=/bin/sh', '-c', script], { recipients })).ends
   assert.deepEqual(await end('exit 0'), recipients.map((each) => `sent ${each} 2.0.0 delivered via filter service`))
   assert.deepEqual(await end('exit 75'), recipients.map((each) => `deferred ${each} 4.3.0 temporary failure`))
-  assert.deepEqual(await end('echo 5.7.9 no such thing; exit 1'), recipients.map((each) => `bounced ${each} 5.7.9 no such thing`))
+  assert.deepEqual(await end('echo 5.7.9 no such thing; exit 1'), recipients.map((each) => `bounced ${each} 5.7.9 no such thing `))
 })
 
 test('user= refuses root, the mail system\'s owner and the group of root', { skip: isRoot() ? false : 'only root could take them' }, () => {

@@ -11,7 +11,7 @@ function judge(code: number, output = '', kind: 'exit' | 'signal' | 'timeout' = 
 test('commandOutcome() follows sysexits.h', () => {
   assert.deepEqual(judge(0), ['sent', '2.0.0', 'delivered'])
   assert.deepEqual(judge(67), ['bounced', '5.1.1', 'user unknown'])
-  assert.deepEqual(judge(75, 'disk full\n'), ['deferred', '4.3.0', 'temporary failure. Command output: disk full'])
+  assert.deepEqual(judge(75, 'disk full\n'), ['deferred', '4.3.0', 'temporary failure. Command output: disk full '])
   assert.deepEqual(judge(73), ['bounced', '5.2.0', "can't create user output file"])
   assert.deepEqual(judge(1, 'oops'), ['bounced', '5.3.0', 'Command died with status 1: "/bin/x". Command output: oops'])
 })

@@ -12,7 +12,7 @@ const OWNER = isRoot() && nobody ? nobody : { uid: process.getuid?.() ?? 0, gid:
 
 function run(script: string, more: Partial<CommandRequest> = {}): ReturnType<typeof runCommand> {
   return runCommand({
-    words: ['/bin/sh', '-c', script], owner: OWNER, environment: { PATH: '/bin:/usr/bin' }, directory: '/', input: [Buffer.from('text\n')],
+    agent: 'local', words: ['/bin/sh', '-c', script], owner: OWNER, environment: { PATH: '/bin:/usr/bin' }, directory: '/', input: [Buffer.from('text\n')],
     timeLimitMs: 20_000, ...more,
   })
 }
@@ -47,8 +47,8 @@ test('runCommand() ends a command whose input breaks off, so that half a message
 
 test('runCommand() tells why a command cannot be started', async () => {
   const { kind, code, output } = await run('', { words: ['/no/such/program'] })
-  assert.deepEqual([kind, code], ['exit', 127])
-  assert.match(output, /ENOENT/)
+  assert.deepEqual([kind, code], ['exit', 75])
+  assert.equal(output, 'local: fatal: execvp /no/such/program: No such file or directory\n')
 })
 
 test('runCommand() never runs a command as root', async (t) => {
