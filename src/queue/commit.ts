@@ -1,9 +1,10 @@
 /**
  * Making a queue file durable: after `commit()` the message may be acknowledged.
  *
- * The execute bit says that the file is a whole message; then the file and the directory
- * with its name go to stable storage. Messages that commit at the same time share the
- * sync of the directory. A file whose sync failed is deleted: what the system kept of it is unknown.
+ * The execute bit says that the file is a whole message. With a sync of each file it goes to stable storage with the file
+ * and the directory with its name; messages that commit at the same time share the sync of the directory. With the
+ * journal it is set when the message is durable there, so that a crash before leaves nothing that would be delivered.
+ * A file whose sync failed is deleted: what the system kept of it is unknown.
  *
  * @module
  */
@@ -87,6 +88,9 @@ class FsyncCommitter implements Committer {
 
   async commit(file: QueueFile): Promise<void> {
     try {
+      file.end()
+      // What an earlier message left must be gone before anything says that this is a message.
+      if (file.isUsed) await files.fdatasync(file.fd)
       file.seal()
       const folders = foldersAbove(file.spool, file.path).map(async (path) => this.#directory(path).sync())
       await settled([files.fsync(file.fd), ...folders])
@@ -154,9 +158,10 @@ class JournalCommitter implements Committer {
     const bytes = file.queue === 'maildrop' ? undefined : file.collected()
     if (!bytes) return this.#fallback.commit(file)
     try {
-      file.seal()
+      file.end()
       const queue = file.queue === 'hold' ? 'hold' : 'incoming'
       await this.#journal.append({ kind: 'message', id: file.id, queue, seconds: file.seconds, bytes })
+      file.seal()
     } catch (error) {
       discard(file)
       throw error

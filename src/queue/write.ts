@@ -158,11 +158,19 @@ export class QueueFile {
     this.#filled = 0
   }
 
-  /** Writes out all, ends the file after it, and says that it is a whole message. The commit makes this durable. */
-  seal(): void {
+  /** Whether bytes of an earlier message may still be on the disk in place of what was written. */
+  get isUsed(): boolean {
+    return this.#used > 0
+  }
+
+  /** Writes out all, and ends the file after it. */
+  end(): void {
     this.flush()
     if (this.#used > this.#start) files.ftruncate(this.fd, this.#start)
-    this.#used = 0
+  }
+
+  /** Says that it is a whole message: qmgr delivers what it finds so, also after a crash. */
+  seal(): void {
     files.fchmod(this.fd, this.mode)
   }
 

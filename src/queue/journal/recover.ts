@@ -72,12 +72,11 @@ async function recover(spool: Spool, owner: Identity): Promise<Recovery> {
   if (all.length === 0) return { restored: [], damaged: [], segments: 0 }
   const damaged = all.filter((content) => content.damaged).map(({ path }) => path)
   for (const path of damaged) log.warning(`intake journal ${path} is damaged; what can be read of it counts`)
-  const { open, closed, done } = openMessages(all)
+  const { open, done } = openMessages(all)
   const survived = survivedMessages(spool, all)
   const restored = asUser(owner, () => {
     const missing = open.filter((entry) => restore(spool, entry, survived.has(entry))).map(({ id }) => id)
     const inodes = inodesOf(spool, open)
-    closed.filter((entry) => !survived.has(entry)).forEach((entry) => removeRemnant(spool, entry, inodes))
     done.filter((entry) => !survived.has(entry)).forEach((entry) => removeReturned(spool, entry, inodes))
     return missing
   })
@@ -182,10 +181,10 @@ async function deleteOrphans(
 }
 
 /**
- * Messages that no entry of any segment calls done, and those that one does; and what is done of messages that no
- * segment holds, or holds any more. Ids come again: "done" means what came before it.
+ * Messages that no entry of any segment calls done; and what is done, also of messages that no segment holds, or holds
+ * any more. Ids come again: "done" means what came before it.
  */
-function openMessages(contents: readonly SegmentContent[]): { open: MessageEntry[]; closed: MessageEntry[]; done: DoneEntry[] } {
+function openMessages(contents: readonly SegmentContent[]): { open: MessageEntry[]; done: DoneEntry[] } {
   const doneEntries = new Map<QueueId, DoneEntry>()
   const messages = new Map<QueueId, MessageEntry>()
   for (const entry of contents.flatMap(({ entries }) => entries)) {
@@ -193,15 +192,15 @@ function openMessages(contents: readonly SegmentContent[]): { open: MessageEntry
       if ((doneEntries.get(entry.id)?.seconds ?? -1) <= entry.seconds) doneEntries.set(entry.id, entry)
     } else if ((messages.get(entry.id)?.seconds ?? 0) <= entry.seconds) messages.set(entry.id, entry)
   }
-  const isOpen = ({ id, seconds }: MessageEntry): boolean => (doneEntries.get(id)?.seconds ?? -1) < seconds
-  const all = [...messages.values()]
-  const done = [...doneEntries.values()].filter(({ id }) => !messages.has(id))
-  return { open: all.filter(isOpen), closed: all.filter((entry) => !isOpen(entry)), done }
+  const open = [...messages.values()].filter(({ id, seconds }) => (doneEntries.get(id)?.seconds ?? -1) < seconds)
+  const ids = new Set(open.map(({ id }) => id))
+  return { open, done: [...doneEntries.values()].filter(({ id }) => !ids.has(id)) }
 }
 
 /**
- * Removes the file of a message that had left the queue and that the journal does not hold: it was too large, or durable
- * as a file by then, and a crash took back its removal. One that was made later is another message of the same name.
+ * Removes the file of a message that had left the queue, when a crash took back its removal: what is left of it, or of
+ * another one that was written over it. A whole message that was made later is another one of the same name, too large
+ * for the journal. In maildrop it is on its way in again.
  */
 function removeReturned(spool: Spool, { id, seconds }: DoneEntry, inodes: Inodes): void {
   const queue = locate(spool, id)
@@ -225,28 +224,17 @@ function isReused(path: string, inodes: Inodes): boolean {
   return inodes.has(files.lstat(path)?.inode)
 }
 
-/** Infinity: the file does not say. */
+/** When the message in a file was made; -Infinity: it is no whole message. */
 function createSeconds(path: string, id: QueueId): number {
   const fd = files.open(path, O_RDONLY)
   try {
     return readEnvelope(fd, { id, recipientLimit: 1 }).createTime
   } catch (error) {
-    if (error instanceof QueueFileError) return Infinity
+    if (error instanceof QueueFileError) return -Infinity
     throw error
   } finally {
     files.close(fd)
   }
-}
-
-/**
- * Removes the file of a message that had left the queue, when a crash took back its removal. Only what is that message,
- * or what a crash left of it, goes: the id may belong to another one by now. In maildrop it is on its way in again.
- */
-function removeRemnant(spool: Spool, { id, bytes }: MessageEntry, inodes: Inodes): void {
-  const queue = locate(spool, id)
-  if (queue === undefined || !LIVE_QUEUES.includes(queue)) return
-  const path = queuePath(spool, queue, id)
-  if (isReused(path, inodes) || compare(path, bytes) !== 'other') files.unlink(path)
 }
 
 /**
@@ -294,7 +282,7 @@ function compare(path: string, expected: Uint8Array): 'whole' | 'torn' | 'other'
     const bytes = new Uint8Array(expected.length)
     const filled = files.read(fd, bytes, 0, bytes.length, 0)
     const same = (byte: number, i: number): boolean => byte === expected[i] || isMark(expected[i] ?? 0, byte)
-    if (filled === bytes.length && (mode & READY_MODE) === READY_MODE && bytes.every(same)) return 'whole'
+    if (size === filled && filled === bytes.length && (mode & READY_MODE) === READY_MODE && bytes.every(same)) return 'whole'
     return size <= expected.length && bytes.every((byte, i) => byte === 0 || same(byte, i)) ? 'torn' : 'other'
   } finally {
     files.close(fd)

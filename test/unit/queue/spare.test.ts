@@ -43,6 +43,7 @@ test('keep: the file leaves active/, loses its execute bit, and the next message
   assert.equal(file.id.slice(5), ino.toString(16).toUpperCase())
   assert.deepEqual(spares(made), [])
   file.write(Buffer.from('short'))
+  file.end()
   file.seal()
   assert.equal(readFileSync(file.path, 'utf8'), 'short')
   assert.equal(statSync(file.path).mode & 0o777, 0o700)

@@ -7,13 +7,14 @@ import { openCommitter } from '#queue/commit.ts'
 import { JournalWriter, journalOf } from '#queue/journal/writer.ts'
 import { adoptOrphans, journaledMessages, prepareJournal, recordRemoved, recoverJournal } from '#queue/journal/recover.ts'
 import { isNeeded, readSegment, segmentPaths } from '#queue/journal/folder.ts'
+import { RECORD } from '#queue/record.ts'
 import { queueId, queuePath, type QueueId } from '#queue/spool.ts'
 import { createQueueFile } from '#queue/write.ts'
 import { nodeFileSystem, O_CREAT, substituteFiles } from '#system/files.ts'
 import { UNKNOWN_PAGE_CACHE } from '#system/page-cache.ts'
 import { countCalls, errnoError, failAt } from '#test/support/failing-files.ts'
 import { captureLog } from '#test/support/log.ts'
-import { createSpool, type TestSpool } from '#test/support/spool.ts'
+import { createSpool, messageBytes, recipientRecords, TEST_SENDER, type RecordPair, type TestSpool } from '#test/support/spool.ts'
 
 const me = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
 const config = configFrom({ queue_commit: 'journal' })
@@ -331,7 +332,9 @@ test('recoverJournal() removes what a crash brought back of messages that had le
   await reporter.append({ kind: 'done', id: queueId('OTHER'), seconds: 1 })
   abandon(spool)
   writeFileSync(queuePath(spool.spool, 'incoming', torn), Buffer.alloc(3))
-  writeFileSync(queuePath(spool.spool, 'incoming', other), 'another message under this id')
+  const later = Math.trunc(Date.now() / 1000) + 100
+  const envelope: RecordPair[] = [[RECORD.time, `${later} 0`], TEST_SENDER, ...recipientRecords('bob@example.net')]
+  writeFileSync(queuePath(spool.spool, 'incoming', other), messageBytes({ envelope }))
   renameSync(queuePath(spool.spool, 'incoming', requeued), queuePath(spool.spool, 'maildrop', requeued))
   assert.deepEqual((await recoverAfterCut(spool)).restored, [])
   assert.deepEqual(spool.names('incoming'), [other])
