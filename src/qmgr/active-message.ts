@@ -19,6 +19,8 @@ export type ActiveMessage = {
   left: boolean
   /** `postsuper -e` asked for its end. */
   readonly forceExpired: boolean
+  /** An agent died with it, and another was asked: what the first one reported may be out of date. */
+  repeated: boolean
 }
 
 /** Notices about a message, made by the bounce service; each rejects when the notice could not be queued. */

@@ -131,7 +131,7 @@ export class ActiveQueue {
     if (!loaded) return false
     const message: ActiveMessage = {
       id, envelope: loaded.envelope, forceExpired: loaded.forceExpired, activeAtMs: clock.now(),
-      pending: 0, steps: 0, left: false,
+      pending: 0, steps: 0, left: false, repeated: false,
     }
     this.#messages.set(id, message)
     this.#logActive(message)

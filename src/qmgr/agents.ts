@@ -66,7 +66,8 @@ export class Agents {
   }
 
   async #again(assignment: Assignment<ActiveMessage>, open: EnvelopeRecipient[]): Promise<Delivered> {
-    const { transport } = assignment.entry
+    const { transport, message } = assignment.entry
+    message.repeated = true
     try {
       return verdict(await this.#client(transport).request(this.#request(assignment, open)))
     } catch (error) {

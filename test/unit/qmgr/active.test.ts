@@ -214,3 +214,17 @@ test('ActiveQueue.withoutWork() names a message of which nothing is under way, a
   world.active.release(lost)
   assert.deepEqual([world.active.owns(id), world.has('deferred', ID), world.has('active', ID)], [false, true, false])
 })
+
+test('ActiveQueue removes what a dead agent reported last, when another agent delivered the message', async () => {
+  using world = setUp()
+  const id = put(world, ['bob@far.example'])
+  await world.active.activate(id, 'incoming')
+  const entry = world.scheduler.next('smtp', 0)?.entry ?? assert.fail('nothing to deliver')
+  world.put('defer', ID, 'reported by the agent that died')
+  entry.message.repeated = true
+  mark(world, entry.recipients.map(({ offset }) => offset))
+  world.active.entryDone(entry.message, false)
+  await settle(world)
+  await world.active.settled()
+  assert.deepEqual([world.has('active', ID), world.has('defer', ID)], [false, false])
+})
