@@ -110,8 +110,9 @@ test('an ordinary user of a system install', async (t) => {
   await t.test('a configuration that the default one does not name is refused', async () => {
     for (const [name, status] of [['postdrop', 1], ['postqueue', 69], ['postlog', 1]] as const) {
       const args = name === 'postqueue' ? ['-p'] : []
-      assert.deepEqual(await run(name, ['-c', '/etc', ...args]), { status, stdout: '', stderr: unauthorized(system, name, '/etc') })
-      assert.deepEqual(await run(name, args, { env: { MAIL_CONFIG: '/tmp' } }), { status, stdout: '', stderr: unauthorized(system, name, '/tmp') })
+      const tag = name === 'postlog' ? 'postfix/postlog' : name
+      assert.deepEqual(await run(name, ['-c', '/etc', ...args]), { status, stdout: '', stderr: unauthorized(system, tag, '/etc') })
+      assert.deepEqual(await run(name, args, { env: { MAIL_CONFIG: '/tmp' } }), { status, stdout: '', stderr: unauthorized(system, tag, '/tmp') })
     }
   })
 

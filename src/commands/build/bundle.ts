@@ -59,6 +59,23 @@ const driversPlugin: Plugin = {
   },
 }
 
+/** Modules of Node.js that take milliseconds to load, and that most commands import for what they seldom do. */
+const LATE_MODULES = /^node:(?:crypto|tls)$/
+
+/** Functions of such a module, which is loaded at the first call of one. Its classes are for daemons. */
+export const lateModulesPlugin: Plugin = {
+  name: 'modules loaded at first use',
+  setup(api) {
+    api.onResolve({ filter: LATE_MODULES }, ({ path, kind }) => (kind === 'import-statement' ? { path, namespace: 'late' } : undefined))
+    api.onLoad({ filter: /^/, namespace: 'late' }, async ({ path }) => {
+      const all = Object.entries(await import(path))
+      const names = all.filter(([name, value]) => typeof value === 'function' && name !== 'default').map(([name]) => name)
+      const load = `const load = () => process.getBuiltinModule('${path}')\n`
+      return { contents: load + names.map((name) => `export const ${name} = (...args) => load().${name}(...args)`).join('\n') }
+    })
+  },
+}
+
 const OPTIONS = {
   outbase: SOURCES, bundle: true, format: 'esm', platform: 'node', target: 'node26', banner: { js: BANNER },
   plugins: [placePlugin], logLevel: 'warning', legalComments: 'none',
@@ -87,7 +104,11 @@ export async function bundle(out: string): Promise<void> {
   const entries = (files: readonly string[]): string[] => files.map((file) => join(SOURCES, file))
   // Daemons start seldom and share what they load; a command starts often, and one file is read sooner than thirty.
   await build({ ...OPTIONS, outdir: out, entryPoints: entries(daemons), splitting: true, chunkNames: 'chunks/[hash]' })
-  await build({ ...OPTIONS, outdir: out, entryPoints: entries(commands), plugins: [...OPTIONS.plugins, driversPlugin] })
+  await build({
+    ...OPTIONS, outdir: out, entryPoints: entries(commands), plugins: [...OPTIONS.plugins, driversPlugin, lateModulesPlugin],
+    // Less to read; names stay, for the sake of stack traces.
+    minifyWhitespace: true, minifySyntax: true,
+  })
   await Promise.all([...DRIVERS].map(([name, exports]) => bundleDriver(out, name, exports)))
   for (const file of commands) {
     const path = join(out, 'bin', basename(dirname(file)))

@@ -8,6 +8,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { build, type Plugin } from 'esbuild'
+import { lateModulesPlugin } from './bundle.ts'
 
 const SOURCES = join(import.meta.dirname, '../..')
 /** Where the default configuration directory stands in the sources. */
@@ -64,11 +65,14 @@ export async function buildSingleFile({ entry, out, configDirectory }: SingleFil
     const main = join(work, 'main.mjs')
     await build({
       entryPoints: [join(SOURCES, entry)], outfile: main, bundle: true, format: 'esm', platform: 'node', target: 'node26',
-      banner: { js: BANNER }, plugins: [placePlugin(configDirectory)], logLevel: 'warning', legalComments: 'none',
+      banner: { js: BANNER }, plugins: [placePlugin(configDirectory), lateModulesPlugin], logLevel: 'warning', legalComments: 'none',
+      minifyWhitespace: true, minifySyntax: true,
     })
     const settings = {
       main, output: out, mainFormat: 'module', executable: process.execPath, disableExperimentalSEAWarning: true,
       execArgv: NODE_OPTIONS, execArgvExtension: 'none',
+      // Compiled ahead, inside the executable, where nobody else can change it: a third of the time of a start.
+      useCodeCache: true,
     }
     writeFileSync(join(work, 'sea.json'), JSON.stringify(settings))
     mkdirSync(dirname(out), { recursive: true })
