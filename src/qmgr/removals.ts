@@ -7,6 +7,7 @@ import type { Clock } from '#system/clock.ts'
 import { errnoText } from '#system/errno.ts'
 import { files } from '#system/files.ts'
 import type { Logger } from '#system/log.ts'
+import { removeLog } from '#queue/logs.ts'
 import { isRetired, type SpareKeeper } from '#queue/spare.ts'
 import { queuePath, removeFile, statFile, type QueueId, type Spool } from '#queue/spool.ts'
 import type { ActiveMessage } from './active-message.ts'
@@ -45,9 +46,10 @@ export class Removals {
     await Promise.all(this.#pending.values())
   }
 
-  remove({ id, envelope }: ActiveMessage): void {
-    const { spares, clock, log } = this.#tools
+  remove({ id, envelope, repeated }: ActiveMessage): void {
+    const { spool, spares, clock, log } = this.#tools
     try {
+      if (repeated) removeLog(spool, 'defer', id)
       const kept = spares.keep(id, envelope.contentSize, clock.now() / 1000 - envelope.createTime)
       // A file that is gone was put on hold or requeued by postsuper: it has not left.
       if (kept === 'kept') this.#left(id, envelope.createTime)
