@@ -3,8 +3,8 @@
  *
  * Two kinds of file systems:
  *
- *   `ordered`  what ext4 (data=ordered, delayed allocation) and xfs do. All changes of names and attributes are there up
- *              to some point, in order; a sync of anything takes with it what came before. New bytes of a file are there up
+ *   `ordered`  what ext4 (data=ordered, delayed allocation) and xfs do. All changes of names and attributes, and files
+ *              cut short, are there up to some point, in order; a sync of anything takes with it what came before. New bytes of a file are there up
  *              to some time, blocks that it had before by themselves, and their sectors may tear.
  *   `posix`    no more than POSIX promises. Each change of a name is there or not, but for what was done to the
  *              same name or the same file before; a rename is whole. Attributes of a file, and each sector of each write,
@@ -20,6 +20,9 @@ export type FileSystemKind = 'ordered' | 'posix'
 type NameChange = Extract<Change, { kind: 'link' | 'unlink' | 'rename' }>
 type AttributesChange = Extract<Change, { kind: 'attributes' }>
 type DataChange = Extract<Change, { kind: 'write' | 'truncate' }>
+type TruncateChange = Extract<Change, { kind: 'truncate' }>
+/** What goes through the log of an ordered file system. */
+type LoggedChange = NameChange | AttributesChange | TruncateChange
 type Numbered<T> = { readonly number: number; readonly change: T }
 
 /** What of a file is on disk for sure, and what may be. */
@@ -48,8 +51,8 @@ export class Remains {
   readonly #root: Inode
   readonly #names = new Map<Inode, Map<string, Inode>>()
   readonly #stored = new Map<Inode, Stored>()
-  /** Changes of names; with `ordered`, of attributes too. */
-  #pending: Numbered<NameChange | AttributesChange>[] = []
+  /** Changes of names; with `ordered`, all that is logged. */
+  #pending: Numbered<LoggedChange>[] = []
 
   /** @param root Of a disk before any change: all that it holds is on disk. */
   constructor(kind: FileSystemKind, root: Inode, random: Random) {
@@ -87,6 +90,7 @@ export class Remains {
       case 'write':
       case 'truncate':
         this.#of(change.inode).data.push({ number, change })
+        if (this.#kind === 'ordered' && change.kind === 'truncate') this.#pending.push({ number, change })
         break
       case 'sync':
         if (change.failed) this.#lose(change.inode, change.upTo)
@@ -106,6 +110,7 @@ export class Remains {
   #sync(inode: Inode, upTo: number, data: boolean): void {
     const stored = this.#of(inode)
     while ((stored.data[0]?.number ?? Infinity) < upTo) applyData(stored, stored.data.shift())
+    if (this.#kind === 'ordered') this.#pending = this.#pending.filter(({ number, change }) => change.kind !== 'truncate' || change.inode !== inode || number >= upTo)
     if (data) return
     while ((stored.pending[0]?.number ?? Infinity) < upTo) stored.attributes = stored.pending.shift()?.change.attributes ?? stored.attributes
     if (this.#kind === 'ordered') this.#syncOrdered(inode, upTo)
@@ -115,7 +120,10 @@ export class Remains {
   /** All before its last change go with it. */
   #syncOrdered(inode: Inode, upTo: number): void {
     const last = this.#pending.findLastIndex(({ number, change }) => number < upTo && touches(change, inode))
-    for (const { change } of this.#pending.splice(0, last + 1)) this.#apply(change, this.#names)
+    for (const { number, change } of this.#pending.splice(0, last + 1)) {
+      if (change.kind === 'truncate') cutShort(this.#of(change.inode), number, change.length)
+      else this.#apply(change, this.#names)
+    }
   }
 
   /** Changes of its names, and those that they build upon. */
@@ -130,9 +138,9 @@ export class Remains {
         if (earlier && dependsOn(change, earlier)) wanted[before] = true
       }
     }
-    const rest: Numbered<NameChange | AttributesChange>[] = []
+    const rest: Numbered<LoggedChange>[] = []
     for (const [i, each] of this.#pending.entries()) {
-      if (wanted[i] === true) this.#apply(each.change, this.#names)
+      if (wanted[i] === true && each.change.kind !== 'truncate') this.#apply(each.change, this.#names)
       else rest.push(each)
     }
     this.#pending = rest
@@ -169,33 +177,47 @@ export class Remains {
     this.#random = random
     const names = new Map([...this.#names].map(([dir, entries]) => [dir, new Map(entries)] as const))
     const attributes = new Map<Inode, Attributes>()
-    for (const change of this.#survivingNames()) this.#apply(change, names, attributes)
-    return this.#build(this.#root, names, attributes)
+    const cut = new Map<Inode, number>()
+    for (const { number, change } of this.#survivingChanges()) {
+      if (change.kind === 'truncate') cut.set(change.inode, number)
+      else this.#apply(change, names, attributes)
+    }
+    return this.#build(this.#root, { names, attributes, cut })
   }
 
-  #survivingNames(): (NameChange | AttributesChange)[] {
-    const pending = this.#pending.map(({ change }) => change)
+  #survivingChanges(): Numbered<LoggedChange>[] {
+    const pending = this.#pending
     const luck = LUCK[this.#random(LUCK.length)] ?? 'some'
     if (luck === 'everything') return pending
     if (luck === 'nothing') return []
     if (this.#kind === 'ordered') return pending.slice(0, this.#random(pending.length + 1))
-    const lost: (NameChange | AttributesChange)[] = []
+    const lost: LoggedChange[] = []
     const oneIn = 1 + this.#random(6)
-    return pending.filter((change) => {
+    return pending.filter(({ change }) => {
       if (this.#random(oneIn) > 0 && !lost.some((earlier) => dependsOn(change, earlier))) return true
       lost.push(change)
       return false
     })
   }
 
-  #build(old: Inode, names: Map<Inode, Map<string, Inode>>, attributes: Map<Inode, Attributes>): Inode {
+  #build(old: Inode, surviving: Surviving): Inode {
     const stored = this.#of(old)
-    const entries = names.get(old)
-    const found = attributes.get(old) ?? this.#survivingAttributes(stored)
-    if (!entries) return this.#buildFile(old, stored, found)
+    const entries = surviving.names.get(old)
+    const found = surviving.attributes.get(old) ?? this.#survivingAttributes(stored)
+    if (!entries) return this.#buildFile(old, this.#cutShort(stored, surviving.cut.get(old) ?? -1), found)
     const inode = new Inode(old.number, true, found)
-    for (const [name, child] of entries) inode.names?.set(name, this.#build(child, names, attributes))
+    for (const [name, child] of entries) inode.names?.set(name, this.#build(child, surviving))
     return inode
+  }
+
+  /** With the truncations up to number `upTo`; new bytes that came after a later one are not there without it. */
+  #cutShort(stored: Stored, upTo: number): Stored {
+    if (this.#kind !== 'ordered' || !stored.data.some(({ change }) => change.kind === 'truncate')) return stored
+    const copy = { ...stored, shared: true, data: [...stored.data] }
+    for (const { number, change } of stored.data) if (change.kind === 'truncate' && number <= upTo) cutShort(copy, number, change.length)
+    const lost = copy.data.findIndex(({ change }) => change.kind === 'truncate')
+    if (lost >= 0) copy.data.splice(lost)
+    return copy
   }
 
   #survivingAttributes({ attributes, pending }: Stored): Attributes {
@@ -217,18 +239,29 @@ export class Remains {
   }
 }
 
-function touches(change: NameChange | AttributesChange, inode: Inode): boolean {
-  return change.inode === inode || (change.kind !== 'attributes' && changesNamesOf(change, inode))
+/** What is there after a cut, besides bytes. `cut`: the last truncation of each file. */
+type Surviving = {
+  readonly names: ReadonlyMap<Inode, ReadonlyMap<string, Inode>>
+  readonly attributes: ReadonlyMap<Inode, Attributes>
+  readonly cut: ReadonlyMap<Inode, number>
 }
 
-function changesNamesOf(change: NameChange | AttributesChange, dir: Inode): boolean {
-  if (change.kind === 'attributes') return false
+function isNameChange(change: LoggedChange): change is NameChange {
+  return change.kind !== 'attributes' && change.kind !== 'truncate'
+}
+
+function touches(change: LoggedChange, inode: Inode): boolean {
+  return change.inode === inode || changesNamesOf(change, inode)
+}
+
+function changesNamesOf(change: LoggedChange, dir: Inode): boolean {
+  if (!isNameChange(change)) return false
   return change.dir === dir || (change.kind === 'rename' && change.toDir === dir)
 }
 
 /** The same name, or the same file, or the directory in which it is, or another file's number that was free again. */
-function dependsOn(change: NameChange | AttributesChange, earlier: NameChange | AttributesChange): boolean {
-  if (change.kind === 'attributes' || earlier.kind === 'attributes') return false
+function dependsOn(change: LoggedChange, earlier: LoggedChange): boolean {
+  if (!isNameChange(change) || !isNameChange(earlier)) return false
   if (change.inode === earlier.inode) return true
   if (change.kind === 'link' && freed(earlier) === change.inode.number) return true
   if (earlier.kind === 'link' && (earlier.inode === change.dir || (change.kind === 'rename' && earlier.inode === change.toDir))) return true
@@ -256,6 +289,17 @@ function setSize(stored: Stored, size: number): void {
   }
   if (size < stored.size) stored.bytes.fill(0, size, stored.size)
   stored.size = size
+}
+
+/** Truncation number `number` is on disk: what was written before behind `length` does not matter any more. */
+function cutShort(stored: Stored, number: number, length: number): void {
+  stored.data = stored.data.flatMap((each) => {
+    if (each.number > number) return [each]
+    const { change } = each
+    if (change.kind === 'truncate' || change.at >= length) return []
+    return [{ number: each.number, change: { ...change, bytes: change.bytes.subarray(0, length - change.at) } }]
+  })
+  if (stored.size > length) setSize(stored, length)
 }
 
 function applyData(stored: Stored, numbered: Numbered<DataChange> | undefined): void {
