@@ -6,9 +6,9 @@
  *
  * Standards: RFC 4511 (protocol), RFC 4513 §3 (StartTLS), §5.1 (simple bind).
  */
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { connect as connectTcp, isIP, type Socket, type TcpNetConnectOpts } from 'node:net'
 import { hostname } from 'node:os'
-import { checkServerIdentity, connect as connectTls, type PeerCertificate, type SecureContext } from 'node:tls'
+import type { PeerCertificate, SecureContext, TLSSocket } from 'node:tls'
 import { errnoText } from '#system/errno.ts'
 import { bindRequest, searchRequest, startTlsRequest, takeReply, unbindRequest } from './ldap-message.ts'
 import type { LdapEntry, LdapReply, LdapResult, SearchRequest } from './ldap-message.ts'
@@ -109,7 +109,7 @@ export class LdapConnection {
     if (this.#received.length > 0) throw new ConnectionLost('data before the TLS handshake')
     const plain = this.#socket
     plain.off('data', this.#onData)
-    const secure = connectTls({ socket: plain, ...tlsOptions(server, tls) })
+    const secure = secureSocket(server, tls, { socket: plain })
     this.#socket = secure
     this.#listen(secure)
     await this.#ready(secure, 'secureConnect', timeoutMs)
@@ -206,23 +206,25 @@ export class LdapConnection {
 
 /** OpenLDAP's library takes `localhost` for the name of this machine; here a certificate may have either. */
 function checkIdentity(host: string, certificate: PeerCertificate): Error | undefined {
+  const { checkServerIdentity } = process.getBuiltinModule('node:tls')
   const refusal = checkServerIdentity(host, certificate)
   return refusal !== undefined && host === 'localhost' ? checkServerIdentity(hostname(), certificate) : refusal
 }
 
-function tlsOptions({ scheme, host }: LdapServer, { context, verify }: LdapTls): object {
+function secureSocket({ scheme, host }: LdapServer, { context, verify }: LdapTls, over: TcpNetConnectOpts | { socket: Socket }): TLSSocket {
   const name = scheme === 'ldapi' ? 'localhost' : host
-  return {
-    secureContext: context(), rejectUnauthorized: verify, host: name, checkServerIdentity: checkIdentity,
+  // Loaded here: most sites need no TLS for their tables, and it takes long to load.
+  return process.getBuiltinModule('node:tls').connect({
+    host: name, ...over, secureContext: context(), rejectUnauthorized: verify, checkServerIdentity: checkIdentity,
     ...(isIP(name) === 0 ? { servername: name } : {}),
-  }
+  })
 }
 
 function newSocket(server: LdapServer, session: LdapSession): Socket {
   if (server.scheme === 'ldapi') return connectTcp({ path: server.host })
   const place = { host: server.host, port: server.port }
   if (server.scheme === 'ldap') return connectTcp(place)
-  return connectTls({ ...tlsOptions(server, session.tls), ...place })
+  return secureSocket(server, session.tls, place)
 }
 
 /**

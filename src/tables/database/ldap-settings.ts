@@ -4,7 +4,6 @@
  * Diagnostics: TableOpenError for what cannot be used; warnings for what is ignored, in Postfix's words.
  * Source: ldap_table(5).
  */
-import { createSecureContext } from 'node:tls'
 import { log } from '#system/log.ts'
 import type { LdapOptions } from '#network/database/ldap.ts'
 import { SCOPE, type Scope } from '#network/database/ldap-message.ts'
@@ -108,7 +107,7 @@ function tlsOf(settings: Settings): LdapOptions['tls'] {
   settings.str('tls_random_file', '')
   const context: LdapOptions['tls']['context'] = () => {
     const ca = authorities(file, folder)
-    return createSecureContext({
+    return process.getBuiltinModule('node:tls').createSecureContext({
       ...(ca.length === 0 ? {} : { ca }),
       ...(cert === '' ? {} : keyPair(cert, key)),
       ...(ciphers === '' ? {} : { ciphers }),

@@ -8,7 +8,6 @@
  *
  * Source: memcache_table(5).
  */
-import { createHash, getHashes } from 'node:crypto'
 import { log } from '#system/log.ts'
 import { errnoText } from '#system/errno.ts'
 import { CannotConnect, MemcacheClient, memcacheServer } from '#network/database/memcache.ts'
@@ -162,7 +161,7 @@ class Cache {
     const { keyFormat, digest } = this.#storing
     const name = keyFormat === undefined ? key : expandTemplate(keyFormat, key)
     if (name === undefined || name === '') return { skip: 'empty lookup key expansion' }
-    if (digest !== undefined) return { bytes: Buffer.from(createHash(digest).update(encodeRaw(name)).digest('hex')) }
+    if (digest !== undefined) return { bytes: Buffer.from(process.getBuiltinModule('node:crypto').createHash(digest).update(encodeRaw(name)).digest('hex')) }
     return WHITE_SPACE_REGEXP.test(name) ? { skip: 'name contains space' } : { bytes: encodeRaw(name) }
   }
 
@@ -179,7 +178,7 @@ class Cache {
 function storingOf(settings: Settings, name: string): Storing {
   const format = settings.optional('key_format')
   const digest = settings.optional('key_digest')
-  if (digest !== undefined && !getHashes().some((known) => known.toLowerCase() === digest.toLowerCase())) {
+  if (digest !== undefined && !process.getBuiltinModule('node:crypto').getHashes().some((known) => known.toLowerCase() === digest.toLowerCase())) {
     throw new TableOpenError(`open ${settings.name}: key digest ${digest} is not available`)
   }
   return {

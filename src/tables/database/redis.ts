@@ -44,7 +44,7 @@
  *
  * Source: ours; expansions as in mysql_table(5).
  */
-import { createSecureContext, type ConnectionOptions } from 'node:tls'
+import type { ConnectionOptions } from 'node:tls'
 import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
 import { RedisClient, type RedisCommand, type RedisSettings } from '#network/redis.ts'
@@ -92,7 +92,7 @@ function tlsOf(settings: Settings): () => ConnectionOptions {
   const verify = settings.bool('tls_verify_cert', true)
   return () => {
     const ca = authorities(file, folder)
-    const secureContext = createSecureContext({
+    const secureContext = process.getBuiltinModule('node:tls').createSecureContext({
       ...(ca.length === 0 ? {} : { ca }), ...(cert === '' ? {} : keyPair(cert, key)), ...(ciphers === '' ? {} : { ciphers }),
     })
     return { secureContext, rejectUnauthorized: verify }
