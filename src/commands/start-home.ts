@@ -8,7 +8,7 @@
  */
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chownSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { extname, join, resolve } from 'node:path'
 import { userInfo } from 'node:os'
 import { parseMasterCf } from '#config/master-cf.ts'
@@ -16,13 +16,15 @@ import { selfSignedCertificate } from '#network/certificate.ts'
 import { sha512Hash } from '#network/sasl/passwords.ts'
 import { changeUser } from '#network/sasl/password-file.ts'
 import { errnoText } from '#system/errno.ts'
-import { getgrgid, getpwnam, isRoot, type User } from '#system/users.ts'
+import { getgrgid, getgrnam, getpwnam, isRoot, type User } from '#system/users.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const EXTENSION = extname(import.meta.filename)
 const ACCOUNT = 'demo'
 const DOMAIN = 'posthorn.localhost'
 const SECRET_MODE = 0o600
+const GROUP_READ = 0o040
+const SETGID_GROUP = 'postdrop'
 /** Whose rights the mail system takes when root starts it. */
 const UNPRIVILEGED_USERS = ['postfix', 'nobody']
 const FOLDERS = ['etc', 'spool', 'data', 'mail']
@@ -42,17 +44,26 @@ function mailOwner(): User {
   return user
 }
 
-/** Writes a file that is not there. `reader`: whose rights it is read with, when that is not who starts this. */
+/** Writes a file that is not there. `reader`: whose group may read it, when that is not who starts this. */
 function writeOnce(path: string, text: string, mode = 0o644, reader?: User): boolean {
   if (existsSync(path)) return false
   writeFileSync(path, text, { mode })
-  if (isRoot() && reader) chownSync(path, reader.uid, reader.gid)
+  if (isRoot() && reader) {
+    chownSync(path, 0, reader.gid)
+    chmodSync(path, mode | GROUP_READ)
+  }
   return true
+}
+
+/** The group of maildrop: for root that of an installed mail system, which `postfix check` expects. */
+function dropGroup(owner: User): string {
+  const group = isRoot() ? getgrnam(SETGID_GROUP) : undefined
+  return group?.name ?? getgrgid(owner.gid)?.name ?? String(owner.gid)
 }
 
 function template(name: string, home: string, owner: User): string {
   const values: Readonly<Record<string, string>> = {
-    HOME: home, USER: owner.name, GROUP: getgrgid(owner.gid)?.name ?? String(owner.gid), UID: String(owner.uid), GID: String(owner.gid),
+    HOME: home, USER: owner.name, GROUP: dropGroup(owner), UID: String(owner.uid), GID: String(owner.gid),
   }
   return readFileSync(join(ROOT, 'conf/home', name), 'utf8').replaceAll(/@([A-Z]+)@/g, (all, key: string) => values[key] ?? all)
 }
