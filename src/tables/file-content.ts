@@ -1,6 +1,6 @@
 /**
  * Values that name files (`postmap -F`, tls_server_sni_maps): lists of file
- * names become their content, one after the other; stores keep it in base64.
+ * names become their content, one after the other, a newline between; stores keep it in base64.
  *
  * Source: postmap(1), -F; postconf(5), tls_server_sni_maps.
  */
@@ -8,12 +8,12 @@ import { readTableFile } from './file-table.ts'
 import { splitAtChars } from '#util/split.ts'
 
 /**
- * The joined content of the files in `names`, a list with commas or white space.
+ * The content of the files in `names`, a list with commas or white space, with a newline between two.
  *
  * @throws {TableOpenError} One of them cannot be read.
  */
 export function readFileContent(names: string): string {
-  return splitAtChars(names).map((path) => readTableFile(path).toString('latin1')).join('')
+  return splitAtChars(names).map((path) => readTableFile(path).toString('latin1')).join('\n')
 }
 
 /** The stored form of `readFileContent(names)`. */

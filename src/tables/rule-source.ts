@@ -12,7 +12,7 @@ import { openFileTable, readTableFile } from './file-table.ts'
 import { logicalLines, spaceWarning, startsWithSpace } from '#util/logical-lines.ts'
 import { TableOpenError, type Lookup, type OpenRequest, type Table } from './table.ts'
 
-/** One rule and where it stands; `line` is that of its last physical line, or its number inline. */
+/** One rule and where it stands; `line` is that of its first physical line, or its number inline. */
 export type RuleLine = { readonly text: string; readonly line: number }
 
 function inlineRules(type: string, name: string): RuleLine[] {
@@ -29,9 +29,9 @@ function inlineRules(type: string, name: string): RuleLine[] {
 
 function fileRules(path: string): RuleLine[] {
   const rules: RuleLine[] = []
-  for (const { text, last } of logicalLines(decodeRaw(readTableFile(path)))) {
+  for (const { text, first } of logicalLines(decodeRaw(readTableFile(path)))) {
     if (startsWithSpace(text)) log.warning(spaceWarning(path, text))
-    else rules.push({ text, line: last })
+    else rules.push({ text, line: first })
   }
   return rules
 }

@@ -25,22 +25,22 @@ function contentOf(value: string, where: string): string | undefined {
 
 function readEntries(path: string, fold: (key: string) => string, fileContent: boolean): Map<string, string> {
   const entries = new Map<string, string>()
-  for (const { text, last } of logicalLines(decodeRaw(readTableFile(path, `open database ${path}`)))) {
+  for (const { text, first } of logicalLines(decodeRaw(readTableFile(path, `open database ${path}`)))) {
     const line = parseSourceLine(text)
     if (line.kind === 'problem') {
       const ignoring = line.problem === 'format' ? ' -- ignoring this line' : ''
-      log.warning(problemText(path, last, text, line.problem) + ignoring)
+      log.warning(problemText(path, first, text, line.problem) + ignoring)
       continue
     }
     if (line.looksLikeAlias) {
-      log.warning(`${path}, line ${last}: record is in "key: value" format; is this an alias file?`)
+      log.warning(`${path}, line ${first}: record is in "key: value" format; is this an alias file?`)
     }
     const key = fold(line.key)
     if (entries.has(key)) {
-      log.warning(`${path}, line ${last}: duplicate entry: "${key}"`)
+      log.warning(`${path}, line ${first}: duplicate entry: "${key}"`)
       continue
     }
-    const value = fileContent ? contentOf(line.value, `${path}, line ${last}`) : line.value
+    const value = fileContent ? contentOf(line.value, `${path}, line ${first}`) : line.value
     if (value !== undefined) entries.set(key, value)
   }
   return entries

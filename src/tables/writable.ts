@@ -181,7 +181,7 @@ export function openWritable(spec: string, options: TableOptions): WritableTable
   const format = storeFormat(type)
   if (type === 'internal') return new WritableMemory(spec, options)
   if (type === 'cdb') {
-    throw new TableOpenError('dict_cdb_open: inappropriate open flags for cdb database - specify O_RDONLY or O_WRONLY|O_CREAT|O_TRUNC')
+    throw new TableOpenError('unsupported non-bulk change request')
   }
   if (format !== undefined) return new WritableStore(spec, format, options)
   // Types that write by themselves; or the reason why there is no such table.

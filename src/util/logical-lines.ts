@@ -8,15 +8,15 @@
  * Source: postconf(5), main.cf; postmap(1), table format; regexp_table(5).
  */
 
-/** One logical line, without line ends, and the numbers, from 1, of its first and last physical line. */
-export type LogicalLine = { readonly text: string; readonly first: number; readonly last: number }
+/** One logical line, without line ends, and the number, from 1, of its first physical line: the one that Postfix reports. */
+export type LogicalLine = { readonly text: string; readonly first: number }
 
 const BLANK_OR_COMMENT_REGEXP = /^[ \t\r\v\f]*(?:#|$)/
 const SPACE_REGEXP = /^[ \t\r\v\f]/
 
 /** The logical lines of `source`, in order. White space at the start of the first stays. */
 export function* logicalLines(source: string): Generator<LogicalLine> {
-  let current: { text: string; first: number; last: number } | undefined
+  let current: { text: string; first: number } | undefined
   let number = 0
   for (let start = 0; start < source.length; ) {
     const newline = source.indexOf('\n', start)
@@ -27,11 +27,10 @@ export function* logicalLines(source: string): Generator<LogicalLine> {
     if (BLANK_OR_COMMENT_REGEXP.test(line)) continue
     if (current !== undefined && SPACE_REGEXP.test(line)) {
       current.text += line
-      current.last = number
       continue
     }
     if (current !== undefined) yield current
-    current = { text: line, first: number, last: number }
+    current = { text: line, first: number }
   }
   if (current !== undefined) yield current
 }

@@ -110,13 +110,14 @@ function formatFor({ type, spec }: MapName, program: string, keep: boolean): Sto
   if (format === undefined) {
     if (!TABLE_TYPES.includes(type)) return die(program, `unsupported dictionary type: ${type}`)
     if (!keep) return die(program, `no 'map create' support for this type: ${type}`)
-    if (['static', 'fail', 'internal', 'environ'].includes(type)) {
+    if (type === 'fail') return die(program, `table ${spec}: delete error: Application error`)
+    if (['static', 'internal', 'environ'].includes(type)) {
       return die(program, `table ${spec}: delete operation is not supported`)
     }
     return die(program, `${spec} map requires O_RDONLY access mode`)
   }
   if (keep && type === 'cdb') {
-    return die(program, 'dict_cdb_open: inappropriate open flags for cdb database - specify O_RDONLY or O_WRONLY|O_CREAT|O_TRUNC')
+    return die(program, 'unsupported non-bulk change request')
   }
   return format
 }

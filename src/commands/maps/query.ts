@@ -115,8 +115,8 @@ export async function listEntries(names: readonly MapName[], settings: MapSettin
     log.warning(`database ${name.spec}: first/next support requires backup database`)
     return 0
   }
-  // As in Postfix, cdb files can only be asked for keys.
-  if (table.entries === undefined || name.type === 'cdb' || !isWalkable(name.type)) {
+  if (name.type === 'fail') return die(settings.program, `table ${title}: sequence error: Application error`)
+  if (table.entries === undefined || !isWalkable(name.type)) {
     return die(settings.program, `table ${title}: sequence operation is not supported`)
   }
   try {

@@ -32,8 +32,8 @@ export function parseAliasLine(line: string): AliasLine {
 
 function addLines(editor: MapEditor, text: string, file: string, settings: MapSettings): void {
   const utf8 = settings.config.bool('smtputf8_enable')
-  for (const { text: line, last } of logicalLines(text)) {
-    const where = `${file}, line ${last}`
+  for (const { text: line, first } of logicalLines(text)) {
+    const where = `${file}, line ${first}`
     if (startsWithSpace(line)) {
       log.warning(spaceWarning(file, line))
     } else if (utf8 && !isValidUtf8Text(line)) {

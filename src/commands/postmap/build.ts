@@ -30,15 +30,15 @@ function storedValue(value: string, where: string, { fileContent }: MapSettings)
 /** Adds the entries of `text`, the content of the file that messages call `file`. */
 function addLines(editor: Pick<MapEditor, 'add'>, text: string, file: string, settings: MapSettings): void {
   const utf8 = settings.config.bool('smtputf8_enable')
-  for (const { text: line, last } of logicalLines(text)) {
-    const where = `${file}, line ${last}`
+  for (const { text: line, first } of logicalLines(text)) {
+    const where = `${file}, line ${first}`
     if (utf8 && !isValidUtf8Text(line)) {
       log.warning(`${where}: non-UTF-8 input "${line}" -- ignoring this line`)
       continue
     }
     const parsed = parseSourceLine(line)
     if (parsed.kind === 'problem') {
-      log.warning(problemText(file, last, line, parsed.problem))
+      log.warning(problemText(file, first, line, parsed.problem))
       continue
     }
     if (parsed.looksLikeAlias) log.warning(`${where}: record is in "key: value" format; is this an alias file?`)

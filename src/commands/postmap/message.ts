@@ -24,7 +24,7 @@ export async function queryMessage(names: readonly MapName[], input: AsyncIterab
         if (parts.headers) keys.push(header)
       },
       body: (line) => {
-        if (parts.body && line.length > 0) keys.push(decodeRaw(line))
+        if (parts.body) keys.push(decodeRaw(line))
       },
     },
     {

@@ -65,6 +65,6 @@ test('fileContent: the value is the content of the files that it names', async (
   const two = folder.write('two', 'second\n')
   const path = folder.write('t', `k ${one}, ${two}\nbad /no/file\n`)
   using log = captureLog()
-  assert.deepEqual(await lookups(`texthash:${path}`, ['k', 'bad'], tableOptions({}, { fileContent: true })), ['first\nsecond\n', undefined])
+  assert.deepEqual(await lookups(`texthash:${path}`, ['k', 'bad'], tableOptions({}, { fileContent: true })), ['first\n\nsecond\n', undefined])
   assert.deepEqual(log.texts(), [`warning: ${path}, line 2: open /no/file: No such file or directory: skipping this entry`])
 })
