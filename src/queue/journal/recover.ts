@@ -246,7 +246,7 @@ function restore(spool: Spool, entry: MessageEntry, survived: boolean): boolean 
   const queue = locate(spool, entry.id)
   if (survived && queue === undefined) return false
   const path = queuePath(spool, queue ?? entry.queue, entry.id)
-  if (survived && hasLeft(path)) return false
+  if (survived && queue !== undefined && isUnfinished(path, queue)) return false
   const found = queue === undefined ? undefined : compare(path, entry.bytes)
   if (found === 'whole' || (survived && found === 'other')) return false
   // A new file: what is there may by now be that of another message, whose name the crash lost.
@@ -255,10 +255,15 @@ function restore(spool: Spool, entry: MessageEntry, survived: boolean): boolean 
   return true
 }
 
-/** Takes the rest of a removal out of the way that the queue manager was killed in. */
-function hasLeft(path: string): boolean {
+/**
+ * Without the execute bit it is in the hands of a receiver that has not acknowledged it: of an earlier master's, or of one
+ * that was killed. In active/ it is the rest of a removal that the queue manager was killed in, which is ended here.
+ */
+function isUnfinished(path: string, queue: QueueName): boolean {
   const facts = files.lstat(path)
-  return facts !== undefined && isRetired(facts) && files.unlink(path)
+  if (facts === undefined || (facts.mode & READY_MODE) === READY_MODE) return false
+  if (queue === 'active' && isRetired(facts)) files.unlink(path)
+  return true
 }
 
 function writeWhole(path: string, bytes: Uint8Array): void {
