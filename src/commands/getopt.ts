@@ -13,6 +13,7 @@ import { basename } from 'node:path'
 import { Command, CommanderError, Option } from 'commander'
 import { ConfigError } from '#config/error.ts'
 import { errnoCode, errnoText } from '#system/errno.ts'
+import { typedAs } from './called-as.ts'
 
 /** One option as typed: its letter, and its value when the letter takes one. */
 export type TypedOption = readonly [letter: string, value?: string]
@@ -114,11 +115,15 @@ export async function runCommand(main: (argv: readonly string[]) => number | Pro
   }
 }
 
+/** Commands that show their name as it was typed. */
+const SHOW_PATH: ReadonlySet<string> = new Set(['postconf', 'postcat', 'postlock'])
+
 /** How an error ends the command: what the system or the configuration refuses is no bug, whatever did not expect it. */
 function exitFor(error: unknown): CommandExit {
   if (error instanceof CommandExit) return error
   if (!(error instanceof ConfigError) && errnoCode(error) === undefined) throw error
-  const program = basename((process.argv[1] ?? process.argv0).replace(/\/main\.[jt]s$/, ''))
+  const standard = basename((process.argv[1] ?? process.argv0).replace(/\/main\.[jt]s$/, ''))
+  const program = SHOW_PATH.has(standard) ? typedAs(standard) : standard
   const path = error instanceof Error && 'path' in error && typeof error.path === 'string' ? `${error.path}: ` : ''
   return new CommandExit(`${program}: fatal: ${path}${errnoText(error)}`, 1)
 }

@@ -18,7 +18,8 @@ const NODE_FLAGS = ['--disable-warning=ExperimentalWarning', '--disable-sigusr1'
  * The text of an executable.
  *
  * It works wherever the tree lies, also through symbolic links such as /usr/sbin/sendmail; POSTHORN_ARGV0 tells the
- * program the name it was called by. `node/bin/node` beside `dist/` comes before the one that npm installed.
+ * program the name it was called by. The system gives a script its path where a program would get the name as typed:
+ * what is found in PATH is taken to have been typed without one. `node/bin/node` beside `dist/` comes before the one that npm installed.
  *
  * @param program Folder of the bundle beside `bin/`: `commands/postqueue`.
  */
@@ -32,7 +33,8 @@ while [ -L "$self" ]; do
 done
 top=\${self%/*}/..
 unset ${NODE_VARIABLES.join(' ')}
-export POSTHORN_ARGV0="\${0##*/}"
+case :$PATH: in *:"\${0%/*}":*) POSTHORN_ARGV0=\${0##*/} ;; *) POSTHORN_ARGV0=$0 ;; esac
+export POSTHORN_ARGV0
 for node in "$top"/../node/bin/node "$top"/../node_modules/node-*/bin/node; do
   [ -x "$node" ] && exec "$node" ${NODE_FLAGS.join(' ')} "$top/${program}/main.js" "$@"
 done

@@ -8,6 +8,7 @@
  * @module
  */
 import { closeSync, openSync, readFileSync } from 'node:fs'
+import { typedAs } from '#commands/called-as.ts'
 import { fatal, parseOrUsage, runCommand, type CommandLine } from '#commands/getopt.ts'
 import { enterQueue } from '#commands/queue-owner.ts'
 import { loadTrustedConfig } from '#commands/setgid.ts'
@@ -16,8 +17,8 @@ import { isQueueId, openSpool, pathIn, relativePath, type QueueName, type Spool 
 import { errnoCode, errnoText, isErrno } from '#system/errno.ts'
 import { FileListing, ShowError, type ShowOptions } from './show.ts'
 
-const PROGRAM = 'postcat'
-const USAGE = 'usage: postcat [-b (body text)] [-c config_dir] [-d (decimal record type)] [-e (envelope records)]'
+const PROGRAM = typedAs('postcat')
+const USAGE = `usage: ${PROGRAM} [-b (body text)] [-c config_dir] [-d (decimal record type)] [-e (envelope records)]`
   + ' [-h (header text)] [-q (access queue)] [-v] [file(s)...]'
 
 /** Queues in which `-q` looks, in this order. */

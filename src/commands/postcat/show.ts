@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { typedAs } from '#commands/called-as.ts'
 import { Buffer } from 'node:buffer'
 import { ctime } from '#mail/date.ts'
 import { isHeaderLine } from '#mail/header.ts'
@@ -280,7 +281,7 @@ export class FileListing {
 
   #warnPlain(text: string): void {
     this.#flush()
-    this.#console.err(`postcat: warning: ${text}`)
+    this.#console.err(`${typedAs('postcat')}: warning: ${text}`)
   }
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { typedAs } from '#commands/called-as.ts'
 import { fatal, parseOrUsage } from '#commands/getopt.ts'
 import { splitNameValue } from '#config/main-cf.ts'
 import { splitAtChars } from '#util/split.ts'
@@ -31,7 +32,7 @@ export type PostconfOptions = {
 }
 
 /** Name in messages. */
-export const PROGRAM = 'postconf'
+export const PROGRAM = typedAs('postconf')
 
 const SPEC = 'aAbc:C:defFhHjlmMno:pPqtT:vxX#'
 

@@ -11,14 +11,15 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { typedAs } from '#commands/called-as.ts'
 import { fatal, parseOrUsage, runCommand } from '#commands/getopt.ts'
 import { loadTrustedConfig } from '#commands/setgid.ts'
 import type { Config } from '#config/config.ts'
 import { errnoText } from '#system/errno.ts'
 import { lockFolder, lockPatience, lockStyles, MailboxLockError, type LockedFolder } from './lock.ts'
 
-const PROGRAM = 'postlock'
-const USAGE = 'usage: postlock [-c config_dir] [-l lock_style] [-v] folder command...'
+const PROGRAM = typedAs('postlock')
+const USAGE = `usage: ${PROGRAM} [-c config_dir] [-l lock_style] [-v] folder command...`
 /** Something that may work later: EX_TEMPFAIL of sysexits.h. */
 const TEMPORARY_FAILURE = 75
 

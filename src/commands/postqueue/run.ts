@@ -45,11 +45,11 @@ function fail(text: string): never {
   throw new CommandExit('', POSTQUEUE_FAILED)
 }
 
-function modeOf({ options, operands }: CommandLine): Mode {
+/** Undefined: none is given, which is wrong too, but only where there is a configuration. */
+function modeOf({ options, operands }: CommandLine): Mode | undefined {
   const modes = options.flatMap(([letter, value]) => (isMode(letter) ? [{ letter, value: value ?? '' }] : []))
-  const [mode] = modes
-  if (!mode || modes.length > 1 || operands.length > 0) fatal(PROGRAM, USAGE, POSTQUEUE_FAILED)
-  return mode
+  if (modes.length > 1 || operands.length > 0) fatal(PROGRAM, USAGE, POSTQUEUE_FAILED)
+  return modes[0]
 }
 
 type UserList = 'authorized_mailq_users' | 'authorized_flush_users'
@@ -174,9 +174,10 @@ async function perform({ letter, value }: Mode, config: Config, console: Console
 /** Runs postqueue with these arguments. @throws {CommandExit} */
 export async function postqueue(argv: readonly string[], console: Console = processConsole): Promise<number> {
   const line = parseOrUsage(PROGRAM, 'c:fi:jps:v', argv, { usage: USAGE, exitCode: POSTQUEUE_FAILED })
+  const given = modeOf(line)
   const directory = line.options.findLast(([letter]) => letter === 'c')?.[1]
   const config = loadTrustedConfig(PROGRAM, directory, POSTQUEUE_FAILED)
-  const mode = modeOf(line)
+  const mode = given ?? fatal(PROGRAM, USAGE, POSTQUEUE_FAILED)
   cleanEnvironment(config)
   const verbose = line.options.some(([letter]) => letter === 'v')
   setLog(openProgramLog(config, { program: PROGRAM, verbose, stderr: PROGRAM }))
