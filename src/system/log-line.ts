@@ -112,12 +112,41 @@ export function maillogLine(line: LogLine, host: string): string {
 }
 
 /**
- * A line as one JSON object: time (RFC 3339, UTC), host, program and pid, then
- * severity, the text as `message`, and the fields of the call.
+ * A line as one JSON object: time (RFC 3339, UTC), host, program and pid, then the fields of the text
+ * (textFields()), severity, the fields of the call, and the text as `message`. Fields of the call count before
+ * those of the text, where a stranger may have a say.
  */
 export function jsonLine(line: LogLine, host: string): string {
-  const head = JSON.stringify({ time: new Date(line.time).toISOString(), host, program: line.ident, pid: line.pid })
-  return `${head.slice(0, -1)},${line.json.slice(1)}`
+  const head = { time: new Date(line.time).toISOString(), host, program: line.ident, pid: line.pid }
+  const own: unknown = JSON.parse(line.json)
+  return JSON.stringify({ ...head, ...textFields(line.text), ...(typeof own === 'object' ? own : {}) })
+}
+
+/** One `name=value` of a line about a message, with what stands before it. */
+const FIELD_REGEXP = /(?:, |^)([a-z][\w-]*)=(?:<(.*?)>|([^\s,<][^\s,]*|))(?=, [a-z][\w-]*=| \(|$)/y
+/** A short id, or a long one, which has no vowels. */
+const ID_REGEXP = /^([\dA-F]{6,}|[\dB-DF-HJ-NP-TV-Zb-df-hj-np-tv-y]{10,}z\w+): (?=[a-z][\w-]*=)/
+const NUMBER_REGEXP = /^\d+(?:\.\d+)?$/
+
+/**
+ * What a line about a message says, in the form `ID: name=value, name=<value> (reason)`: values by name, with `_` for
+ * `-`; numbers as numbers. Nothing for other lines.
+ */
+export function textFields(text: string): Record<string, string | number> {
+  const [head = '', id = ''] = ID_REGEXP.exec(text) ?? []
+  if (id === '') return {}
+  const fields: Record<string, string | number> = { queue_id: id }
+  const rest = text.slice(head.length)
+  let end = 0
+  FIELD_REGEXP.lastIndex = 0
+  for (let match = FIELD_REGEXP.exec(rest); match !== null; match = FIELD_REGEXP.exec(rest)) {
+    const [, name = '', quoted, bare = ''] = match
+    end = FIELD_REGEXP.lastIndex
+    fields[name.replaceAll('-', '_')] = quoted ?? (NUMBER_REGEXP.test(bare) ? Number(bare) : bare)
+  }
+  const reason = / \((.*)\)$/s.exec(rest.slice(end))?.[1]
+  if (reason !== undefined) fields['reason'] = reason
+  return fields
 }
 
 /** A datagram for /dev/log. The day is padded with a blank, as syslogd wants it (RFC 3164 §4.1.2). */
