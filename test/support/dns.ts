@@ -3,8 +3,8 @@
  *
  * Both take the same zone, so that a case can move from a unit test to a system test.
  */
-import { createSocket, type RemoteInfo } from 'node:dgram'
-import { createServer, type Socket } from 'node:net'
+import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dgram'
+import { createServer, type Server, type Socket } from 'node:net'
 import { decode, encode, RECURSION_AVAILABLE, TRUNCATED_RESPONSE, type Answer, type DecodedPacket } from 'dns-packet'
 import type { DnsAnswer, Mx, Resolver, Srv, Tlsa } from '#network/dns.ts'
 import { canonicalAddress, reverseName } from '#network/dns/hostname.ts'
@@ -28,6 +28,7 @@ export type Zone = Readonly<Record<string, ZoneEntry>>
 
 const TTL_SECONDS = 300
 const ALIASES_MAX = 10
+const PORT_ATTEMPTS = 20
 
 /** A resolver that knows `zone` and nothing else; `ptr()` takes the entry of the address or of its in-addr.arpa name. */
 export function fakeResolver(zone: Zone): Resolver {
@@ -90,8 +91,9 @@ export type TestDnsOptions = {
 /** Serves `zone` on a loopback port, over UDP and TCP. */
 export async function startDnsServer(zone: Zone, options: TestDnsOptions = {}): Promise<TestDnsServer> {
   const questions: string[] = []
-  const udp = createSocket('udp4')
-  udp.on('message', (message, peer) => answerUdp(message, peer))
+  const tcp = createServer((socket) => serveTcp(socket, zone, questions, options))
+  const udp = await bindBoth(tcp)
+  const { port } = udp.address()
   const answerUdp = (message: Buffer, peer: RemoteInfo): void => {
     const bytes = respond(zone, message, questions, '')
     if (bytes === undefined) return
@@ -99,10 +101,7 @@ export async function startDnsServer(zone: Zone, options: TestDnsOptions = {}): 
     const sent = options.mangle === undefined ? cut : options.mangle(cut, 'udp')
     if (sent !== undefined) udp.send(sent, peer.port, peer.address)
   }
-  await new Promise<void>((resolve) => udp.bind(0, '127.0.0.1', resolve))
-  const { port } = udp.address()
-  const tcp = createServer((socket) => serveTcp(socket, zone, questions, options))
-  await new Promise<void>((resolve, reject) => tcp.once('error', reject).listen(port, '127.0.0.1', resolve))
+  udp.on('message', (message, peer) => answerUdp(message, peer))
   return {
     server: `127.0.0.1:${port}`,
     questions,
@@ -110,6 +109,21 @@ export async function startDnsServer(zone: Zone, options: TestDnsOptions = {}): 
       udp.close()
       await new Promise((resolve) => tcp.close(resolve))
     },
+  }
+}
+
+/** A UDP socket at a port where `tcp` listens too: what is free for the one may be taken for the other. */
+async function bindBoth(tcp: Server): Promise<UdpSocket> {
+  for (let attempt = 1; ; attempt += 1) {
+    const udp = createSocket('udp4')
+    await new Promise<void>((resolve) => udp.bind(0, '127.0.0.1', resolve))
+    try {
+      await new Promise<void>((resolve, reject) => tcp.once('error', reject).listen(udp.address().port, '127.0.0.1', resolve))
+      return udp
+    } catch (error) {
+      udp.close()
+      if (attempt === PORT_ATTEMPTS) throw error
+    }
   }
 }
 

@@ -46,7 +46,10 @@ for (const [program, call] of LATER) {
     await waitRemoved(system, await submit(system, ['before@far.example'], { message: 'Subject: number 1\n\nbefore' }))
     switchOn(system, program, { kind: 'files', call, code: 'EIO' })
     const before = system.log().length
-    const id = await submit(system, [call === 'utimes' ? 'later@far.example' : 'bob@far.example'], { message: 'Subject: number 2\n\nkept' })
+    // Only what is deferred gets a time stamp, and only large files are deleted; small ones are used again.
+    const to = call === 'utimes' ? 'later@far.example' : 'bob@far.example'
+    const body = call === 'unlinkAsync' ? `${'x'.repeat(70)}\n`.repeat(1500) : 'kept'
+    const id = await submit(system, [to], { message: `Subject: number 2\n\n${body}` })
     await eventually('an attempt on the sick disk', () => system.log().slice(before).some((line) => line.includes(id) && /warning|error|deferred/.test(line)) ? true : undefined)
     switchOff(system, program)
     await system.command('postqueue', ['-f'])
