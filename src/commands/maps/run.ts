@@ -83,17 +83,24 @@ function logAsConfigured(program: string, config: Config, verbose: boolean): voi
   }
 }
 
+/**
+ * Runs a command whose log goes where those of all programs go, with what ends it.
+ *
+ * @throws {CommandExit} What ended it is no line of its own: a wrong command line.
+ */
+export async function runLogged(program: string, main: MapMain, argv: readonly string[]): Promise<number> {
+  const fatal = `${program}: fatal: `
+  try {
+    return await main(argv, undefined, undefined, (config, verbose) => logAsConfigured(program, config, verbose))
+  } catch (error) {
+    if (!(error instanceof CommandExit) || !error.message.startsWith(fatal)) throw error
+    log.fatal(error.message.slice(fatal.length))
+    return error.exitCode
+  }
+}
+
 /** Runs a command as this process. What ends it goes to the log too. */
 export async function runMapCommand(program: string, main: MapMain): Promise<void> {
   logToStandardError(program)
-  const fatal = `${program}: fatal: `
-  await runCommand(async (argv) => {
-    try {
-      return await main(argv, undefined, undefined, (config, verbose) => logAsConfigured(program, config, verbose))
-    } catch (error) {
-      if (!(error instanceof CommandExit) || !error.message.startsWith(fatal)) throw error
-      log.fatal(error.message.slice(fatal.length))
-      return error.exitCode
-    }
-  })
+  await runCommand((argv) => runLogged(program, main, argv))
 }
