@@ -38,6 +38,15 @@ test('ldap: TLS from the start and by start_tls; whose certificate is not known 
     const elsewhere = server.replace('127.0.0.1', 'localhost')
     assert.equal((await ask(folder, `${elsewhere}tls_require_cert = yes\ntls_ca_cert_file = ${known.cert}\n`, 'bob')).status, 1)
   }
+  assert.equal((await ask(folder, `${secure}tls_cipher_suite = ECDHE-ECDSA-AES256-GCM-SHA384\n`, 'bob')).status, 0)
+  assert.equal((await ask(folder, `${secure}tls_cipher_suite = nonsense\n`, 'bob')).status, 1)
+  await using strict = await startSlapd(SITE_LDIF, { cert, key, clients: known.cert })
+  const demanding = `server_host = ldaps://127.0.0.1:${strict.securePort}\n`
+  const own = newCertificate(certificates.path, 'client.example.com', known)
+  // The real one is ended by a signal here: its write meets a closed connection.
+  const refused = await ours(folder, 'postmap', ['-q', 'bob', `ldap:${folder.write('t.cf', `${demanding}search_base = dc=example,dc=com\n`)}`])
+  assert.deepEqual([refused.status, refused.out], [1, ''])
+  assert.equal((await ask(folder, `${demanding}tls_cert = ${own.cert}\ntls_key = ${own.key}\n`, 'bob')).status, 0)
   // Without TLS on the other side: never in the clear.
   await using plain = await startSlapd(SITE_LDIF)
   assert.equal((await ask(folder, `server_host = ldap://localhost:${plain.port}\nstart_tls = yes\n`, 'bob')).status, 1)

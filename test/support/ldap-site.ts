@@ -40,6 +40,7 @@ export const SITE_LDIF = [
   person('unrouted', { mailacceptinggeneralid: 'mixed', memberaddr: 'yes@else.example', memberdn: people('bob') }),
   person('leader', { mail: 'leader@example.com', mailacceptinggeneralid: 'team', memberdn: people('alice') }),
   person('follower', { mail: 'follower@example.com', mailacceptinggeneralid: 'team' }),
+  ldif(people('nick'), { objectClass: ['alias', 'extensibleObject'], cn: 'nick', aliasedObjectName: people('bob') }),
   person('round', { mailacceptinggeneralid: 'round', memberdn: people('round') }),
   person('byurl', { mailacceptinggeneralid: 'byurl', memberurl: `ldap:///ou=people,${BASE}?mail?one?(maildrop=*@box1.example.com)` }),
   person('byurlall', { mailacceptinggeneralid: 'byurlall', memberurl: `ldap:///${people('bob')}` }),

@@ -49,14 +49,20 @@ access to * by * read
 `
 }
 
-/** Starts one with the entries of `ldif`. @param certificate Paths of a certificate and its key, for TLS. */
-export async function startSlapd(ldif: string, certificate?: { readonly cert: string; readonly key: string }): Promise<Slapd> {
+/** Paths of a certificate and its key, for TLS; `clients`: the authority that certificates of clients must be of. */
+export type SlapdCertificate = { readonly cert: string; readonly key: string; readonly clients?: string }
+
+/** Starts one with the entries of `ldif`. */
+export async function startSlapd(ldif: string, certificate?: SlapdCertificate): Promise<Slapd> {
   const user = systemUser('openldap')
   const folder = daemonFolder(user, 'db')
   const { path } = folder
   const [port = 0, securePort = 0] = await freePorts(2)
   const socket = join(path, 'ldapi')
-  const tls = certificate === undefined ? '' : `TLSCertificateFile ${certificate.cert}\nTLSCertificateKeyFile ${certificate.key}\nTLSCACertificateFile ${certificate.cert}`
+  const tls = certificate === undefined ? '' : [
+    `TLSCertificateFile ${certificate.cert}`, `TLSCertificateKeyFile ${certificate.key}`, `TLSCACertificateFile ${certificate.clients ?? certificate.cert}`,
+    ...(certificate.clients === undefined ? [] : ['TLSVerifyClient demand']),
+  ].join('\n')
   writeFileSync(join(path, 'slapd.conf'), configuration(path, tls))
   writeFileSync(join(path, 'data.ldif'), ldif)
   try {
