@@ -58,8 +58,11 @@ function clientConfig(target: PgTarget, socket: Socket, ssl: ConnectionOptions |
   }
 }
 
-function isRefusal(error: unknown): error is Error & { severity: string } {
-  return error instanceof Error && 'severity' in error && typeof error.severity === 'string'
+/** Errors that are no fault of the query: the connection, and the end of the server or the session. The severity may be in any language. */
+const ENDS_SESSION_REGEXP = /^(?:08|57P)/
+
+function isRefusal(error: unknown): error is Error & { severity: string; code: string } {
+  return error instanceof Error && 'severity' in error && typeof error.severity === 'string' && 'code' in error && typeof error.code === 'string'
 }
 
 function columns(row: unknown): (string | null)[] {
@@ -80,8 +83,7 @@ async function ask(client: Client, text: string): Promise<unknown> {
   try {
     return await client.query({ text, rowMode: 'array' })
   } catch (error) {
-    // FATAL and PANIC end the session, and it is no fault of the query.
-    if (isRefusal(error) && error.severity === 'ERROR') throw new SqlRefusal(`${error.severity}:  ${error.message}`)
+    if (isRefusal(error) && !ENDS_SESSION_REGEXP.test(error.code)) throw new SqlRefusal(`${error.severity}:  ${error.message}`)
     throw isRefusal(error) ? new Error(`${error.severity}:  ${error.message}`) : error
   }
 }

@@ -23,6 +23,7 @@ import { intervals, lookupOnServers, SQL_CONNECTIONS_MAX, SQL_TIMEOUTS, sqlTempl
 const LABELS: Readonly<Record<string, string>> = {
   koi8r: 'koi8-r', koi8u: 'koi8-u', win866: 'ibm866', alt: 'ibm866', latin6: 'iso-8859-10', latin7: 'iso-8859-13', latin8: 'iso-8859-14',
   latin9: 'iso-8859-15', latin10: 'iso-8859-16', sjis: 'shift_jis', mskanji: 'shift_jis', uhc: 'euc-kr', windows949: 'euc-kr',
+  win949: 'euc-kr', euccn: 'gbk', win874: 'windows-874', win936: 'gbk', win950: 'big5', win: 'windows-1251', koi8: 'koi8-r',
 }
 /** No conversion, or none that is needed. */
 const UTF8_NAMES: ReadonlySet<string> = new Set(['utf8', 'unicode', 'sqlascii'])

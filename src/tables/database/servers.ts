@@ -102,15 +102,20 @@ export class Servers<C extends Connection> {
   }
 
   async #lease(tried: ReadonlySet<Host<C>>): Promise<Lease<C> | undefined> {
+    const deadline = performance.now() + this.#options.waitMs
     for (;;) {
       const idle = this.#takeIdle(tried)
       if (idle !== undefined) return idle
       if (this.#busy >= this.#options.connectionsMax) {
-        if (!(await this.#wait())) return undefined
+        if (!(await this.#wait(deadline - performance.now()))) return undefined
         continue
       }
       const host = this.#pick(this.#hosts.filter((each) => !tried.has(each) && each.downUntil <= this.#now()))
-      if (host === undefined) return undefined
+      if (host === undefined) {
+        // The place that this lookup does not take is for the next one.
+        this.#waiting.shift()?.()
+        return undefined
+      }
       const connection = await this.#connect(host)
       if (connection !== undefined) return { host, connection }
     }
@@ -181,7 +186,7 @@ export class Servers<C extends Connection> {
   }
 
   /** Waits until a connection is given back; whether one was, in time. */
-  #wait(): Promise<boolean> {
+  #wait(limitMs: number): Promise<boolean> {
     return new Promise((resolve) => {
       const done = (): void => {
         clearTimeout(timer)
@@ -191,7 +196,7 @@ export class Servers<C extends Connection> {
         this.#waiting.splice(this.#waiting.indexOf(done), 1)
         log.warning(`${this.#options.type}: all ${this.#busy} connections are busy`)
         resolve(false)
-      }, this.#options.waitMs)
+      }, Math.max(limitMs, 0))
       this.#waiting.push(done)
     })
   }

@@ -133,6 +133,19 @@ test('run() makes no more connections than it may; others wait for their turn', 
   assert.equal(hosts.made.length, 2)
 })
 
+test('run() lets all who wait know that there is no host any more', async (t) => {
+  using log = captureLog()
+  const hosts = new FakeHosts()
+  const servers = open(t, hosts, ['a'], { connectionsMax: 1 })
+  const gate = Promise.withResolvers<Attempt<string>>()
+  const answers = Array.from({ length: 5 }, () => servers.run(() => gate.promise))
+  await Promise.resolve()
+  hosts.down.add('a')
+  gate.resolve({ kind: 'lost' })
+  assert.deepEqual(await Promise.all(answers), Array.from({ length: 5 }, () => undefined))
+  assert.deepEqual(log.texts(), ['warning: connect to mysql server a: is down'])
+})
+
 test('run() gives up when all connections stay busy', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   using log = captureLog()
