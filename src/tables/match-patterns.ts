@@ -16,7 +16,7 @@ import type { MaybePromise } from '#util/maybe.ts'
 import { splitOutsideBraces } from '#util/split.ts'
 import { foldKey } from './fold.ts'
 import { addressItem, domainItem, stringItem, tableItem, type MatchItem, type MatchResult } from './match-items.ts'
-import type { Table, TableOptions } from './table.ts'
+import { TableOpenError, type Table, type TableOptions } from './table.ts'
 
 /**
  * What a list is about. `string`: whole strings. `domain`: names and their sub-domains.
@@ -54,6 +54,7 @@ export class MatchList {
   readonly title: string
   readonly #mode: MatchMode
   readonly #parent: boolean
+  readonly #strict: boolean
   readonly #open: (spec: string) => Table
   readonly #entries: Entry[] = []
   readonly #tables: Table[] = []
@@ -63,6 +64,7 @@ export class MatchList {
     this.#mode = mode
     this.#parent = options.parent ?? options.config.list('parent_domain_matches_subdomains').includes(title)
     this.#open = open
+    this.#strict = options.strict === true
     this.#parse(patterns, true, 0)
   }
 
@@ -149,6 +151,7 @@ export class MatchList {
       }
     } catch (error) {
       const reason = `open file ${path}: ${errnoText(error)}`
+      if (this.#strict) throw new TableOpenError(reason)
       log.error(reason)
       this.#entries.push({ result: positive, item: () => ({ error: `non-existent:${path}: table lookup problem` }) })
     }

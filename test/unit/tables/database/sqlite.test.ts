@@ -68,6 +68,8 @@ test('openSqlite() says what is wrong in the words of Postfix', () => {
     [QUERY, /bad string length 0 < 1: dbpath = $/],
     [`dbpath = /no/such.db\n${QUERY}`, /^sqlite:\S+: open database \/no\/such\.db: unable to open database file: No such file or directory$/],
     ['dbpath = x\nquery = %x', /Invalid query template: %x$/],
+    [`dbpath = ${folder.path}\n${QUERY}\ndomain = a.com /no/list`, /^open file \/no\/list: No such file or directory$/],
+    [`dbpath = ${folder.path}\n${QUERY}\ndomain = a.com texthash:/no/list`, /^open .*\/no\/list: No such file or directory$/],
   ]
   for (const [settings, message] of cases) {
     assert.throws(() => openTable(`sqlite:${folder.write('bad.cf', `${settings}\n`)}`, tableOptions({}, { strict: true })), { name: 'TableOpenError', message })
