@@ -6,9 +6,10 @@
  *
  * @module
  */
-import { filterEnvironment } from '#system/environment.ts'
+import { EnvironmentError, filterEnvironment } from '#system/environment.ts'
 import { facilityNumber } from '#system/log-line.ts'
 import { getgrgid, getgrnam, getpwnam, getpwuid, type User } from '#system/users.ts'
+import { hostnameProblem } from '#util/hostname.ts'
 import { splitAtChars } from '#util/split.ts'
 import type { Config } from './config.ts'
 import { ConfigError } from './error.ts'
@@ -34,6 +35,12 @@ const BASIC_NAMES = [
   'smtputf8_enable', 'socketmap_max_reply_size', 'soft_bounce', 'stale_lock_time', 'strict_7bit_headers', 'strict_8bitmime',
   'strict_8bitmime_body', 'strict_mime_encoding_domain', 'strict_smtputf8', 'syslog_facility', 'syslog_name', 'tcp_windowsize',
   'tls_required_enable', 'trace_service_name', 'trigger_timeout', 'verp_delimiter_filter',
+  // Texts that are expanded in every program: a mistake in an expression shows there.
+  'alias_database', 'alternate_config_directories', 'debug_peer_list', 'default_delivery_status_filter', 'dnssec_probe', 'export_environment',
+  'fast_flush_domains', 'import_environment', 'inet_interfaces', 'inet_protocols', 'internal_mail_filter_classes', 'known_tcp_ports',
+  'maillog_file', 'message_drop_headers', 'multi_instance_directories', 'multi_instance_group', 'multi_instance_name',
+  'multi_instance_wrapper', 'mydestination', 'non_bdb_custom_mapping', 'non_bdb_migration_service_name', 'parent_domain_matches_subdomains',
+  'proxy_interfaces', 'recipient_delimiter', 'relay_domains', 'relayhost',
 ] as const satisfies readonly ParameterName[]
 
 const NETWORK_STYLES: ReadonlySet<string> = new Set(['class', 'subnet', 'host'])
@@ -49,8 +56,17 @@ export function checkBasics(config: Config): void {
   const level = config.str('compatibility_level')
   if (!LEVEL_REGEXP.test(level)) throw new ConfigError(`malformed compatibility level syntax: "${level}"`)
   for (const name of BASIC_NAMES) if (config.isSet(name)) config.check(name)
+  // The default of mydomain is made of myhostname, and may be empty then.
+  if (config.isSet('myhostname')) config.check('mydomain')
+  for (const name of ['myhostname', 'mydomain'] as const) checkHostName(config, name)
   checkWords(config)
   checkAccounts(config)
+}
+
+function checkHostName(config: Config, name: 'myhostname' | 'mydomain'): void {
+  const problem = config.isSet(name) ? hostnameProblem(config.str(name)) : undefined
+  if (problem === undefined) return
+  throw new ConfigError(`file ${config.directory}/main.cf: parameter ${name}: bad parameter value: ${config.str(name)}`, [problem])
 }
 
 function checkWords(config: Config): void {
@@ -62,6 +78,7 @@ function checkWords(config: Config): void {
     try {
       filterEnvironment(config.str('import_environment'), {})
     } catch (error) {
+      if (error instanceof EnvironmentError) throw new ConfigError(error.message)
       throw new ConfigError(`import_environment: ${error instanceof Error ? error.message : ''}`)
     }
   }

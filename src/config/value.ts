@@ -10,17 +10,22 @@ import type { Parameter } from './parameter.ts'
 
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }
 const INT_MAX = 2_147_483_647
-const INT_MIN = -2_147_483_648
 
 /** Smallest and largest value; 0 means no bound, so that a `min` of 0 lets negative numbers pass, as in Postfix. */
 type Limits = Pick<Parameter, 'min' | 'max'>
 
-/** A whole number. @throws {ConfigError} Not a number, or out of bounds. */
+/** A whole number; one beyond 2^53 loses its last digits, which no limit needs. @throws {ConfigError} Not a number, or out of bounds. */
 export function parseInteger(name: string, text: string, kind: 'int' | 'long', limits: Limits): number {
-  const number = /^\s*[+-]?\d+$/.test(text) ? Number(text) : Number.NaN
-  const [lowest, highest] = kind === 'int' ? [INT_MIN, INT_MAX] : [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]
-  if (!(number >= lowest && number <= highest)) throw new ConfigError(`bad numerical configuration: ${name} = ${text}`)
-  return withinLimits(name, number, limits)
+  const isNumber = /^\s*[+-]?\d+$/.test(text)
+  const bits = kind === 'int' ? 32 : 64
+  if (!isNumber || BigInt.asIntN(bits, bigInt(text)) !== bigInt(text)) {
+    throw new ConfigError(`bad numerical configuration: ${name} = ${text}`)
+  }
+  return withinLimits(name, Number(text), limits)
+}
+
+function bigInt(text: string): bigint {
+  return BigInt(text.replace('+', ''))
 }
 
 /** Yes or no, in any case. @throws {ConfigError} Neither. */
@@ -44,11 +49,13 @@ export function parseTime(name: string, text: string, defaultUnit: string, limit
   return seconds
 }
 
-/** `30`, `5m`, `2d` in seconds; `undefined` when it is no time or too long. Digits alone count in `defaultUnit`. */
+/**
+ * `30`, `5m`, `2d` in seconds; `undefined` when it is no time or too long. Digits alone count in `defaultUnit`. As in
+ * Postfix, what follows a unit is not looked at (`1h30m` is an hour), and a unit without digits is 0.
+ */
 export function timeInSeconds(text: string, defaultUnit: string): number | undefined {
-  const [, digits, unit] = /^\s*\+?(\d+)([a-z]?)$/i.exec(text) ?? []
-  const factor = SECONDS[(unit === '' ? defaultUnit : (unit ?? '')).toLowerCase()]
-  const seconds = Number(digits) * (factor ?? Number.NaN)
+  const [, alone, digits, unit] = /^\s*\+?(?:(\d+)$|(\d*)([smhdw]))/.exec(text) ?? []
+  const seconds = Number(alone ?? digits) * (SECONDS[unit ?? defaultUnit] ?? Number.NaN)
   return seconds <= INT_MAX ? seconds : undefined
 }
 

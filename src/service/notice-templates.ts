@@ -163,7 +163,8 @@ function parseTemplate(
 
 function headerProblem(kind: ReportKind, label: string, value: string): string | undefined {
   if (value === '') return `empty "${label}" header value`
-  if (!isAscii(value)) return `non-ASCII "${label}" header value`
+  // A control character has no place in a header either.
+  if (!/^[ -~\t]*$/.test(value)) return `non-ASCII "${label}" header value`
   const field = FIELDS[label.toLowerCase()]
   if (field === undefined) return `unknown "${label}" header label`
   const isFit = field !== 'postmasterSubject' || kind === 'failure' || kind === 'delay'

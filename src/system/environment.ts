@@ -22,6 +22,13 @@ export function filterEnvironment(list: string, from: NodeJS.ProcessEnv): Record
   return environment
 }
 
+/** An assignment that is none, in the words of Postfix, which does not name the list. */
+export class EnvironmentError extends Error {
+  constructor(text: string) {
+    super(`update_env: ${text}`)
+  }
+}
+
 function parseItem(item: string, from: NodeJS.ProcessEnv): [name: string, value: string | undefined] {
   let text = item
   if (item.startsWith('{')) {
@@ -32,6 +39,7 @@ function parseItem(item: string, from: NodeJS.ProcessEnv): [name: string, value:
   const at = text.indexOf('=')
   if (at < 0) return [text, from[text]]
   const name = text.slice(0, at).trim()
-  if (name === '') throw new Error(`missing name before "=" in "${item}"`)
+  if (name === '') throw new EnvironmentError(`missing attribute name in: ${text}`)
+  if (/\s/.test(name)) throw new EnvironmentError(`missing '=' after attribute name in: ${text}`)
   return [name, item.startsWith('{') ? text.slice(at + 1).trim() : text.slice(at + 1)]
 }

@@ -29,7 +29,7 @@ export async function createSiteSystem(name: string): Promise<SiteSystem> {
 
 /** Makes the indexed files of the tables that the configuration names. */
 async function buildTables(system: MailSystem, text: string): Promise<void> {
-  const tables = new Set(text.matchAll(/\b(?:hash|btree|lmdb|cdb):\/etc\/postfix\/[\w.\/-]+/g).map(([table]) => table))
+  const tables = new Set(text.matchAll(/\b(?:hash|btree|lmdb|cdb):\/etc\/postfix\/[\w./-]+/g).map(([table]) => table))
   for (const table of tables) {
     const command = table.endsWith('/aliases') ? 'postalias' : 'postmap'
     const { status, stderr } = await system.command(command, [table.replace('/etc/postfix/', `${system.etc}/`)])

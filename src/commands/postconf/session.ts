@@ -72,6 +72,8 @@ export class Session {
       return { service, settings: settingsOf(service), valid: valid[i] ?? new Set() }
     })
     if (options.defaults) return
+    // The default of mynetworks is made in any case, which fails where the level is none.
+    if (!this.main.has('mynetworks')) this.expandText('$mynetworks_style')
     for (const { settings } of this.services) this.#warnReadOnly('master.cf', settings)
   }
 
