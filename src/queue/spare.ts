@@ -22,7 +22,7 @@ import { asUser, type Identity } from '#system/as-user.ts'
 import { files, O_NOFOLLOW, O_RDWR, type FileFacts } from '#system/files.ts'
 import { decodeId, type QueueId } from './id.ts'
 import { makePrivateFolder } from './owner.ts'
-import { pathIn, queuePath, withParents, type Spool } from './spool.ts'
+import { pathIn, queuePath, type Spool } from './spool.ts'
 
 /** Below the queue directory. */
 export const SPARE_FOLDER = 'spare'
@@ -35,7 +35,7 @@ const BYTES_MAX = 65_536
 /** Older messages are not in the journal any more, which alone can tell after a crash whose file this was. */
 const AGE_MAX_SECONDS = 30
 /** New messages made without a look into a folder that was empty; names missed in a row until the list is old. */
-const LOOK_EVERY = 8
+const LOOK_EVERY = 2
 const MISSES_MAX = 4
 
 const EMPTY_MODE = 0o600
@@ -96,10 +96,10 @@ export class SpareKeeper {
   /** Others take from the folder: when it should be full, its names are counted. */
   #hasRoom(): boolean {
     if (this.#count < KEPT_MAX) return true
-    this.#declined += 1
-    if (this.#declined % RECOUNT_EVERY !== 1) return false
-    this.#count = spareNames(this.#spool).length
-    return this.#count < KEPT_MAX
+    if (this.#declined % RECOUNT_EVERY === 0) this.#count = spareNames(this.#spool).length
+    const hasRoom = this.#count < KEPT_MAX
+    this.#declined = hasRoom ? 0 : this.#declined + 1
+    return hasRoom
   }
 }
 
@@ -149,10 +149,10 @@ function nextName(spool: Spool, supply: Supply): string | undefined {
   return supply.names.pop()
 }
 
-/** `false`: another process took it. */
+/** `false`: another process took it; or the file should go to a hash directory that is still to be made. */
 function move(spool: Spool, from: string, to: string): boolean {
   try {
-    withParents(spool, to, () => files.rename(pathIn(spool, from), to))
+    files.rename(pathIn(spool, from), to)
     return true
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return false
