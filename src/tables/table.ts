@@ -66,6 +66,11 @@ export type TableOptions = {
    * trusted with it. Default false.
    */
   readonly direct?: boolean
+  /**
+   * The table names commands, files or users: types whose servers anybody may write to are refused, as Postfix does.
+   * Default false.
+   */
+  readonly sensitive?: boolean
   /** Values name files: answer with the content of the file, as `postmap -F` stores it. Default false. */
   readonly fileContent?: boolean
 }
@@ -101,4 +106,9 @@ export function found(value: string): Lookup {
 /** The answer that says why there is none. */
 export function failed(reason: string): Lookup {
   return { kind: 'error', reason }
+}
+
+/** Refuses a type that anybody may write to, for data that must not come from anybody. @throws {TableOpenError} */
+export function refuseSensitive({ spec, options }: OpenRequest): void {
+  if (options.sensitive === true) throw new TableOpenError(`${spec} map is not allowed for security-sensitive data`)
 }

@@ -43,9 +43,12 @@ export type LocalSettings = {
 export function readSettings(config: Config): LocalSettings {
   const maps = (
     name: 'alias_maps' | 'mailbox_transport_maps' | 'mailbox_command_maps' | 'fallback_transport_maps'
-  ): Maps =>
-    // No $number substitution: mail addresses must not choose commands. Nor may proxymap, which is not trusted with it.
-    openMaps(name, config.str(name), { config, regsub: false, direct: name === 'alias_maps' || name === 'mailbox_command_maps' })
+  ): Maps => {
+    // No $number substitution: mail addresses must not choose commands. Nor may proxymap, which is not trusted with it,
+    // nor whoever can write to a cache.
+    const guarded = name === 'alias_maps' || name === 'mailbox_command_maps'
+    return openMaps(name, config.str(name), { config, regsub: false, direct: guarded, sensitive: guarded })
+  }
   return {
     config,
     aliases: maps('alias_maps'),

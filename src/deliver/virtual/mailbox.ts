@@ -27,7 +27,7 @@ export function openMailboxFinder(config: Config): MailboxFinder {
   const context = openAddressContext(config)
   const open = (name: 'virtual_mailbox_maps' | 'virtual_uid_maps' | 'virtual_gid_maps'): Maps =>
     // No $number substitution: a recipient must not choose the path or the owner. And no proxymap between.
-    openMaps(name, config.str(name), { config, regsub: false, direct: true })
+    openMaps(name, config.str(name), { config, regsub: false, direct: true, sensitive: true })
   const mailboxes = open('virtual_mailbox_maps')
   const uids = open('virtual_uid_maps')
   const gids = open('virtual_gid_maps')

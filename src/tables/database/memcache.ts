@@ -13,7 +13,7 @@ import { errnoText } from '#system/errno.ts'
 import { CannotConnect, MemcacheClient, memcacheServer } from '#network/database/memcache.ts'
 import { UnexpectedReply } from '#network/database/memcache-reply.ts'
 import { keyFolder } from '#tables/fold.ts'
-import { ABSENT, failed, found, TableOpenError, type Change, type Lookup, type OpenRequest, type Table } from '#tables/table.ts'
+import { ABSENT, failed, found, refuseSensitive, TableOpenError, type Change, type Lookup, type OpenRequest, type Table } from '#tables/table.ts'
 import { decodeRaw, encodeRaw } from '#util/raw-text.ts'
 import { domainFilter, type DomainFilter } from './database-table.ts'
 import { openSettings, type Settings } from './settings.ts'
@@ -209,6 +209,7 @@ function clientOf(settings: Settings, { dataBytesMax }: Storing): MemcacheClient
  * @throws {TableOpenError} Settings cannot be read or used.
  */
 export function openMemcache(request: OpenRequest): Table {
+  refuseSensitive(request)
   const settings = openSettings(request.name, request.options.config)
   const storing = storingOf(settings, request.name)
   const cache = new Cache(request, settings, storing, clientOf(settings, storing))

@@ -6,7 +6,7 @@
  */
 import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
-import { ABSENT, failed, found, TableOpenError, type Lookup, type OpenRequest, type Table } from '#tables/table.ts'
+import { ABSENT, failed, found, refuseSensitive, TableOpenError, type Lookup, type OpenRequest, type Table } from '#tables/table.ts'
 import { decodeRaw, encodeRaw } from '#util/raw-text.ts'
 import { BadReply, inetAddress, ReplyClient, type ServerAddress } from './reply-client.ts'
 
@@ -54,7 +54,9 @@ function judge(spec: string, key: string, reply: string): Lookup {
  *
  * @throws {TableOpenError} The name is malformed.
  */
-export function openSocketmap({ name, spec, options }: OpenRequest): Table {
+export function openSocketmap(request: OpenRequest): Table {
+  refuseSensitive(request)
+  const { name, spec, options } = request
   const target = parseName(name)
   if (target === undefined) throw new TableOpenError(`socketmap name "${name}" is malformed: need inet:host:port:name or unix:path:name`)
   const bytesMax = options.config.int('socketmap_max_reply_size')

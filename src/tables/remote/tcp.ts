@@ -7,7 +7,7 @@
  */
 import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
-import { ABSENT, failed, found, TableOpenError, type Lookup, type OpenRequest, type Table } from '#tables/table.ts'
+import { ABSENT, failed, found, refuseSensitive, TableOpenError, type Lookup, type OpenRequest, type Table } from '#tables/table.ts'
 import { decodeRaw, encodeRaw } from '#util/raw-text.ts'
 import { BadReply, inetAddress, ReplyClient } from './reply-client.ts'
 
@@ -45,7 +45,9 @@ function judge(spec: string, reply: string): Lookup {
  *
  * @throws {TableOpenError} The address is malformed.
  */
-export function openTcp({ name, spec }: OpenRequest): Table {
+export function openTcp(request: OpenRequest): Table {
+  refuseSensitive(request)
+  const { name, spec } = request
   const address = inetAddress(name)
   if (address === undefined) throw new TableOpenError(`bad host:port in "${spec}"`)
   const client = new ReplyClient(address, takeLine)

@@ -129,3 +129,15 @@ test('mongodb: refused, with the reason', async () => {
   assert.match(log.texts()[0] ?? '', /unsupported dictionary type: mongodb \(Posthorn has no driver/)
   table.close()
 })
+
+test('memcache, tcp and socketmap: not for tables that name commands, files or users [memcache_table(5), BUGS]', async () => {
+  using folder = tableFolder()
+  const file = folder.write('t.cf', '')
+  for (const spec of [`memcache:${file}`, 'tcp:127.0.0.1:1', 'socketmap:inet:127.0.0.1:1:x', `unionmap:{inline:{a=b},memcache:${file}}`]) {
+    using log = captureLog()
+    const table = openTable(spec, tableOptions({}, { sensitive: true }))
+    assert.equal((await table.lookup('k')).kind, 'error', spec)
+    assert.match(log.texts().join('\n'), /map is not allowed for security-sensitive data/, spec)
+    table.close()
+  }
+})
