@@ -12,6 +12,7 @@
 import { closeSync } from 'node:fs'
 import { chdir } from 'node:process'
 import type { Config } from '#config/config.ts'
+import { ConfigError } from '#config/error.ts'
 import { checkBasics } from '#config/basics.ts'
 import { loadConfig } from '#config/load.ts'
 import type { ServiceType } from '#config/master-cf.ts'
@@ -84,6 +85,7 @@ export async function runWorker(program: string, setup: WorkerSetup): Promise<vo
     const args = parseWorkerArguments(process.argv.slice(2))
     await new Life(process.env[PROGRAM_VARIABLE] ?? program, args).run(setup)
   } catch (error) {
+    if (error instanceof ConfigError) for (const text of error.warnings) log.warning(text)
     fatalExit(errnoText(error))
   }
 }
