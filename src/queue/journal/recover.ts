@@ -20,6 +20,7 @@ import { makePrivateFolder } from '#queue/owner.ts'
 import { QueueFileError } from '#queue/record.ts'
 import { isRetired } from '#queue/spare.ts'
 import { pathIn, queuePath, syncFolder, withParents, type QueueName, type Spool } from '#queue/spool.ts'
+import { compareFile } from './compare.ts'
 import type { JournalEntry } from './format.ts'
 import { lockOrphan, mayForget, readSegment, segmentPaths, type SegmentContent } from './folder.ts'
 import { JOURNAL_FOLDER } from './segment.ts'
@@ -33,11 +34,6 @@ type MessageEntry = Extract<JournalEntry, { kind: 'message' }>
 type DoneEntry = Extract<JournalEntry, { kind: 'done' }>
 
 const READY_MODE = 0o700
-const TYPE_RECIPIENT = 0x52
-const TYPE_DONE = 0x44
-const TYPE_CANCELED = 0x2f
-const TYPE_ATTRIBUTE = 0x41
-const TYPE_KILLED = 0x4b
 
 /** What recovery found and did. */
 export type Recovery = { readonly restored: readonly QueueId[]; readonly damaged: readonly string[]; readonly segments: number }
@@ -247,7 +243,7 @@ function restore(spool: Spool, entry: MessageEntry, survived: boolean): boolean 
   if (survived && queue === undefined) return false
   const path = queuePath(spool, queue ?? entry.queue, entry.id)
   if (survived && queue !== undefined && isUnfinished(path, queue)) return false
-  const found = queue === undefined ? undefined : compare(path, entry.bytes)
+  const found = queue === undefined ? undefined : compareFile(path, entry.id, entry.bytes)
   if (found === 'whole' || (survived && found === 'other')) return false
   // A new file: what is there may by now be that of another message, whose name the crash lost.
   if (queue !== undefined) files.unlink(path)
@@ -274,33 +270,4 @@ function writeWhole(path: string, bytes: Uint8Array): void {
   } finally {
     files.close(fd)
   }
-}
-
-/**
- * Whether the file holds the message, but for marks that delivery makes in place; `torn`: parts of it, where the rest
- * is missing or zero; `other`: something else.
- */
-function compare(path: string, expected: Uint8Array): 'whole' | 'torn' | 'other' {
-  const fd = files.open(path, O_RDONLY)
-  try {
-    const { mode, size } = files.fstat(fd)
-    const bytes = new Uint8Array(expected.length)
-    const filled = files.read(fd, bytes, 0, bytes.length, 0)
-    const same = (byte: number, i: number): boolean => byte === expected[i] || isMark(expected[i] ?? 0, byte)
-    if (size === filled && filled === bytes.length && (mode & READY_MODE) === READY_MODE && bytes.every(same)) return 'whole'
-    return size <= expected.length && bytes.every((byte, i) => byte === 0 || same(byte, i)) ? 'torn' : 'other'
-  } finally {
-    files.close(fd)
-  }
-}
-
-/** Recipients that are done or canceled, a struck-out trace request, the digits of a warning time. */
-function isMark(before: number, now: number): boolean {
-  if (before === TYPE_RECIPIENT) return now === TYPE_DONE || now === TYPE_CANCELED
-  if (before === TYPE_ATTRIBUTE) return now === TYPE_KILLED
-  return isNumberByte(before) && isNumberByte(now)
-}
-
-function isNumberByte(byte: number): boolean {
-  return byte === 0x20 || byte === 0x2d || (byte >= 0x30 && byte <= 0x39)
 }

@@ -7,6 +7,7 @@ import { openCommitter } from '#queue/commit.ts'
 import { JournalWriter, journalOf } from '#queue/journal/writer.ts'
 import { adoptOrphans, journaledMessages, prepareJournal, recordRemoved, recoverJournal } from '#queue/journal/recover.ts'
 import { isNeeded, readSegment, segmentPaths } from '#queue/journal/folder.ts'
+import { readEnvelope } from '#queue/envelope.ts'
 import { RECORD } from '#queue/record.ts'
 import { queueId, queuePath, type QueueId } from '#queue/spool.ts'
 import { createQueueFile } from '#queue/write.ts'
@@ -14,7 +15,7 @@ import { nodeFileSystem, O_CREAT, substituteFiles } from '#system/files.ts'
 import { UNKNOWN_PAGE_CACHE } from '#system/page-cache.ts'
 import { countCalls, errnoError, failAt } from '#test/support/failing-files.ts'
 import { captureLog } from '#test/support/log.ts'
-import { createSpool, messageBytes, recipientRecords, TEST_SENDER, type RecordPair, type TestSpool } from '#test/support/spool.ts'
+import { createSpool, messageBytes, recipientRecords, TEST_SENDER, TEST_TIME, type RecordPair, type TestSpool } from '#test/support/spool.ts'
 
 const me = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
 const config = configFrom({ queue_commit: 'journal' })
@@ -144,15 +145,29 @@ test('recoverJournal() writes back what a crash took, and nothing that was done'
 
 test('recoverJournal() finds a message in whatever queue it is, with the marks of delivery', async () => {
   using spool = journalSpool()
-  const [id] = await commit(spool, ['R\u0003abcR\u0003def'])
+  const [id] = await commit(spool, [Buffer.from(messageBytes()).toString('latin1')])
   assert.ok(id)
   abandon(spool)
   const bytes = readFileSync(queuePath(spool.spool, 'incoming', id))
-  bytes[0] = 0x44
+  const [first] = readEnvelope(bytes, { id }).recipients
+  bytes[first?.offset ?? 0] = RECORD.done
   rmSync(queuePath(spool.spool, 'incoming', id))
   spool.put('deferred', id, bytes)
   assert.deepEqual((await recoverAfterCut(spool)).restored, [])
-  assert.equal(readFileSync(queuePath(spool.spool, 'deferred', id))[0], 0x44)
+  assert.deepEqual(readFileSync(queuePath(spool.spool, 'deferred', id)), bytes)
+})
+
+test('recoverJournal() does not take a message that differs in a digit for the same with a mark', async () => {
+  using log = captureLog()
+  using spool = journalSpool()
+  const text = Buffer.from(messageBytes({ envelope: [...TEST_TIME, TEST_SENDER, ...recipientRecords('reader1@example.net')] })).toString('latin1')
+  const [id] = await commit(spool, [text])
+  assert.ok(id)
+  abandon(spool)
+  writeFileSync(queuePath(spool.spool, 'incoming', id), text.replaceAll('reader1@', 'reader2@'))
+  assert.deepEqual((await recoverAfterCut(spool)).restored, [id])
+  assert.equal(readFileSync(queuePath(spool.spool, 'incoming', id), 'latin1'), text)
+  void log
 })
 
 test('recoverJournal() writes back a file of the right size whose bytes never reached the disk', async () => {
