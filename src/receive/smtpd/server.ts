@@ -28,6 +28,8 @@ export class SmtpServer extends SMTPServer implements ConnectionOwner {
 
   constructor(service: SmtpdService) {
     super({
+      // Never said; without one the package asks the system for each client.
+      name: service.settings.myhostname,
       logger: false, secured: true, requestCert: service.tls?.requestCertificate ?? false, rejectUnauthorized: false,
     })
     this.#service = service
