@@ -182,6 +182,25 @@ test('mysql and pgsql: character sets of the client other than UTF-8 mean what t
   return undefined
 })
 
+test('mysql and pgsql: keys are escaped as the settings of the server want it', async (t) => {
+  const [mysql, pgsql] = [servers.get('mysql'), servers.get('pgsql')]
+  const skip = JUDGE.absent ?? ABSENT.mysql ?? ABSENT.pgsql
+  if (skip !== undefined || mysql === undefined || pgsql === undefined) return t.skip(skip ?? 'no server')
+  mysql.sql("SET GLOBAL sql_mode = CONCAT(@@GLOBAL.sql_mode, ',NO_BACKSLASH_ESCAPES')")
+  pgsql.sql('ALTER DATABASE posthorn SET standard_conforming_strings = off; ALTER DATABASE posthorn SET escape_string_warning = off')
+  t.after(() => {
+    mysql.sql("SET GLOBAL sql_mode = REPLACE(@@GLOBAL.sql_mode, 'NO_BACKSLASH_ESCAPES', '')")
+    pgsql.sql('ALTER DATABASE posthorn RESET standard_conforming_strings')
+  })
+  const keys = ["it's", 'b\\s', 'say "x"', "\\' or 1=1 --", "x\\' or '1'='1", '\\', "'", 'k']
+  for (const kind of ['mysql', 'pgsql'] as const) {
+    const spec = `${kind}:${settingsFile(`${kind}.cf`, `${access(kind)}query = SELECT v FROM a WHERE k = '%s'\n`)}`
+    const { out } = await assertSame(['-q', '-', spec], keys.map((key) => `${key}\n`).join(''))
+    assert.equal(out, "it's\tquoted\nb\\s\tbackslash\nsay \"x\"\tdouble\nk\tv1,v2\n")
+  }
+  return undefined
+})
+
 test('mysql: procedures and statements without a result set', async (t) => {
   const server = servers.get('mysql')
   const skip = skipReason('mysql')
