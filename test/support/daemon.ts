@@ -93,3 +93,22 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   }
   return { start, stop, [Symbol.asyncDispose]: stop }
 }
+
+/** Starts a server in a folder, which goes with it; `facts` are what else the test wants to know of it. */
+export async function startDaemonIn<T extends object>(folder: Disposable, options: DaemonOptions, facts: T): Promise<Daemon & T> {
+  try {
+    const daemon = await startDaemon(options)
+    return {
+      ...facts,
+      start: () => daemon.start(),
+      stop: () => daemon.stop(),
+      async [Symbol.asyncDispose]() {
+        await daemon.stop()
+        folder[Symbol.dispose]()
+      },
+    }
+  } catch (error) {
+    folder[Symbol.dispose]()
+    throw error
+  }
+}

@@ -1,5 +1,5 @@
 /** memcached, as its package has it. */
-import { daemonFolder, programAbsent, startDaemon, systemUser, type Daemon } from './daemon.ts'
+import { daemonFolder, programAbsent, startDaemonIn, systemUser, type Daemon } from './daemon.ts'
 import { freePorts } from './ports.ts'
 import { join } from 'node:path'
 
@@ -19,24 +19,10 @@ export async function startMemcached({ unix = false } = {}): Promise<Memcached> 
   const folder = daemonFolder(user)
   const [port = 0] = await freePorts(1)
   const socket = join(folder.path, 'socket')
-  try {
-    const daemon = await startDaemon({
-      command: PROGRAM,
-      args: [...(unix ? ['-s', socket, '-a', '0777'] : ['-l', '127.0.0.1', '-p', String(port), '-U', '0']), '-m', '16', '-t', '1'],
-      ready: unix ? { path: socket } : { host: '127.0.0.1', port },
-      ...(user === undefined ? {} : { user }),
-    })
-    return {
-      port, path: socket,
-      start: () => daemon.start(),
-      stop: () => daemon.stop(),
-      async [Symbol.asyncDispose]() {
-        await daemon.stop()
-        folder[Symbol.dispose]()
-      },
-    }
-  } catch (error) {
-    folder[Symbol.dispose]()
-    throw error
-  }
+  return startDaemonIn(folder, {
+    command: PROGRAM,
+    args: [...(unix ? ['-s', socket, '-a', '0777'] : ['-l', '127.0.0.1', '-p', String(port), '-U', '0']), '-m', '16', '-t', '1'],
+    ready: unix ? { path: socket } : { host: '127.0.0.1', port },
+    ...(user === undefined ? {} : { user }),
+  }, { port, path: socket })
 }

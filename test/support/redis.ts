@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { daemonFolder, programAbsent, startDaemon, systemUser, type Daemon } from './daemon.ts'
+import { daemonFolder, programAbsent, startDaemonIn, systemUser, type Daemon } from './daemon.ts'
 import { freePorts } from './ports.ts'
 
 const PROGRAM = '/usr/bin/redis-server'
@@ -41,25 +41,10 @@ export async function startRedis(lines: readonly string[] = [], { sentinel = fal
   // A sentinel writes to its file.
   writeFileSync(file, [...place, ...own, ...lines, ''].join('\n').replaceAll('$PORT', String(port)), { mode: 0o666 })
   if (user !== undefined) await run('chown', [String(user.uid), file])
-  try {
-    const daemon = await startDaemon({
-      command: PROGRAM, args: [file, ...(sentinel ? ['--sentinel'] : [])], ready: { host: '127.0.0.1', port },
-      ...(user === undefined ? {} : { user }),
-    })
-    return {
-      port, socket,
-      command: (...words) => command(port, options, words),
-      start: () => daemon.start(),
-      stop: () => daemon.stop(),
-      async [Symbol.asyncDispose]() {
-        await daemon.stop()
-        folder[Symbol.dispose]()
-      },
-    }
-  } catch (error) {
-    folder[Symbol.dispose]()
-    throw error
-  }
+  return startDaemonIn(folder, {
+    command: PROGRAM, args: [file, ...(sentinel ? ['--sentinel'] : [])], ready: { host: '127.0.0.1', port },
+    ...(user === undefined ? {} : { user }),
+  }, { port, socket, command: (...words: readonly string[]) => command(port, options, words) })
 }
 
 /** A cluster of three masters. */

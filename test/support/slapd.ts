@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { daemonFolder, programAbsent, startDaemon, systemUser, type Daemon } from './daemon.ts'
+import { daemonFolder, programAbsent, startDaemonIn, systemUser, type Daemon } from './daemon.ts'
 import { freePorts } from './ports.ts'
 
 /** A directory that runs. */
@@ -65,26 +65,13 @@ export async function startSlapd(ldif: string, certificate?: SlapdCertificate): 
   ].join('\n')
   writeFileSync(join(path, 'slapd.conf'), configuration(path, tls))
   writeFileSync(join(path, 'data.ldif'), ldif)
-  try {
-    execFileSync('/usr/sbin/slapadd', ['-f', join(path, 'slapd.conf'), '-l', join(path, 'data.ldif')], { ...user, stdio: 'pipe' })
-    const urls = [`ldap://127.0.0.1:${port}`, `ldapi://${encodeURIComponent(socket)}`, ...(certificate === undefined ? [] : [`ldaps://127.0.0.1:${securePort}`])]
-    const daemon = await startDaemon({
-      command: PROGRAM, args: ['-d', '0', '-f', join(path, 'slapd.conf'), '-h', urls.join(' ')],
-      ready: { host: '127.0.0.1', port }, ...(user === undefined ? {} : { user }),
-    })
-    return {
-      port, securePort, socket, socketUrl: `ldapi://${encodeURIComponent(socket)}`, path,
-      start: () => daemon.start(),
-      stop: () => daemon.stop(),
-      async [Symbol.asyncDispose]() {
-        await daemon.stop()
-        folder[Symbol.dispose]()
-      },
-    }
-  } catch (error) {
-    folder[Symbol.dispose]()
-    throw error
-  }
+  execFileSync('/usr/sbin/slapadd', ['-f', join(path, 'slapd.conf'), '-l', join(path, 'data.ldif')], { ...user, stdio: 'pipe' })
+  const socketUrl = `ldapi://${encodeURIComponent(socket)}`
+  const urls = [`ldap://127.0.0.1:${port}`, socketUrl, ...(certificate === undefined ? [] : [`ldaps://127.0.0.1:${securePort}`])]
+  return startDaemonIn(folder, {
+    command: PROGRAM, args: ['-d', '0', '-f', join(path, 'slapd.conf'), '-h', urls.join(' ')],
+    ready: { host: '127.0.0.1', port }, ...(user === undefined ? {} : { user }),
+  }, { port, securePort, socket, socketUrl, path })
 }
 
 /** Why there is no directory to test with. */
