@@ -66,17 +66,14 @@ for (const [how, answers] of [['say SERVFAIL', true], ['say nothing', false]] as
   })
 }
 
-/** A table server that knows `entries` and nothing else; tcp_table(5). */
-async function startTable(port: number, entries: Readonly<Record<string, string>>): Promise<AsyncDisposable> {
+/** A table server that knows nothing; tcp_table(5). */
+async function startTable(port: number): Promise<AsyncDisposable> {
   const sockets = new Set<Socket>()
   const server: Server = createServer((socket) => {
     sockets.add(socket)
     socket.on('error', () => undefined)
     socket.on('data', (chunk) => {
-      for (const line of chunk.toString().split('\n').filter((each) => each !== '')) {
-        const value = entries[decodeURIComponent(line.slice('get '.length))]
-        socket.write(value === undefined ? '500 absent\n' : `200 ${encodeURIComponent(value)}\n`)
-      }
+      for (const line of chunk.toString().split('\n')) if (line !== '') socket.write('500 absent\n')
     })
   })
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
@@ -88,19 +85,19 @@ async function startTable(port: number, entries: Readonly<Record<string, string>
   }
 }
 
-/** Parameters with a table, and what they are set to; `TABLE` is the one that dies. */
+/**
+ * Parameters with a table, and what they are set to; `TABLE` is the one that dies. virtual_mailbox_maps is not among
+ * them, as virtual takes no tcp table for it: see sqlite-site.test.ts, and ldap-site.test.ts of the interop tests.
+ */
 const TABLES: Readonly<Record<string, string>> = {
   smtpd_recipient_restrictions: 'check_client_access TABLE', smtpd_sender_restrictions: 'check_sender_access TABLE', transport_maps: 'TABLE',
-  virtual_alias_maps: 'TABLE', virtual_mailbox_maps: 'TABLE', recipient_canonical_maps: 'TABLE', sender_bcc_maps: 'TABLE', relocated_maps: 'TABLE',
+  virtual_alias_maps: 'TABLE', recipient_canonical_maps: 'TABLE', sender_bcc_maps: 'TABLE', relocated_maps: 'TABLE',
   sender_dependent_default_transport_maps: 'TABLE', smtpd_sender_login_maps: 'TABLE',
 }
-/** What the table says once it is there. */
-const ENTRIES = { 'bob@example.org': 'bob/' } as const
 
 for (const [parameter, value] of Object.entries(TABLES)) {
   test(`${parameter} with a dead table: 4xx or a message that waits, nothing lost, and mail flows when it is back`, async () => {
     const port = await freePort()
-    const entries = parameter === 'virtual_mailbox_maps' ? ENTRIES : {}
     const dead = `tcp:127.0.0.1:${port}`
     await using system = await startSystem({
       main: {
@@ -113,16 +110,15 @@ for (const [parameter, value] of Object.entries(TABLES)) {
     if (!accepted) assert.match(said, /^45[01] 4\.\d\.\d /)
     else assert.ok(queueFiles(system).length > 0 || system.maildir('box').length > 0, 'what was accepted is here')
     assert.deepEqual(system.log().filter((line) => /status=bounced|panic|fatal/.test(line)), [])
-    await using table = await startTable(port, entries)
+    await using table = await startTable(port)
     assert.ok(table)
     // A table that failed is tried again after a second or so.
-    const folder = parameter === 'virtual_mailbox_maps' ? 'bob' : 'box'
     await eventually('mail that flows again', async () => {
       const reply = await sendMail(system.port('smtp'), 'alice@client.example', ['bob@example.org'], subject('alive again'))
       return reply.startsWith('250') ? true : undefined
     })
     await emptyQueue(system)
-    const arrived = (text: string): number => system.maildir(folder).filter((mail) => mail.includes(`Subject: ${text}\n`)).length
+    const arrived = (text: string): number => system.maildir('box').filter((mail) => mail.includes(`Subject: ${text}\n`)).length
     assert.equal(arrived('alive again'), 1)
     assert.equal(arrived('while dead'), accepted ? 1 : 0)
   })
