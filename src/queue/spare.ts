@@ -3,14 +3,15 @@
  * making one and removing another. Worst off are file systems that pass over inodes deleted a moment ago, such as ext4
  * without a journal: there each new file makes the next one dearer.
  *
- * qmgr puts the files of removed messages into `spare/`, named by their inodes, which their next queue ids contain;
- * cleanup takes one, if there is one. The execute bit is gone before a file gets there, and comes back only with the
+ * qmgr puts the files of removed messages into `spare/`, named by their inodes, which their next queue ids contain, and
+ * the time; cleanup takes one that has rested, if there is one. The execute bit is gone before a file gets there, and comes back only with the
  * commit of its next message: nobody can take it for a message meanwhile. A file is taken by moving it, which only one
  * process can do, and cut to its new length by who took it, before the commit:
  * emptying it at once would cost more, and ext4 writes a file out that was emptied, as soon as it is closed.
  *
- * After a crash of the machine a name may have come back that the file had before: recovery of the journal looks for
- * names whose file belongs to another message (journal/recover.ts).
+ * After a crash of the machine a name may have come back that the file had before, with bytes of its next message in it:
+ * recovery of the journal removes what stands under the name of a message that is done (journal/recover.ts). That is on
+ * record within 100 ms, and the time that a sync takes: so long no file is used again.
  *
  * Reads, writes: spare/, made by master, emptied at its start and stop; without the folder nothing is kept. What was
  * not taken for 10 to 20 seconds is deleted: mail that was removed does not stay on the disk.
@@ -28,7 +29,7 @@ import { pathIn, queuePath, type Spool } from './spool.ts'
 export const SPARE_FOLDER = 'spare'
 
 /** Files kept at most; how many removals to wait for until a full folder is counted again. */
-const KEPT_MAX = 256
+const KEPT_MAX = 1024
 const RECOUNT_EVERY = 32
 /** Larger files are not worth emptying. */
 const BYTES_MAX = 65_536
@@ -41,7 +42,11 @@ const MISSES_MAX = 4
 const EMPTY_MODE = 0o600
 const PERMISSIONS = 0o7777
 const HEXADECIMAL = 16
-const INODE_NAME = /^[0-9A-F]{1,16}$/
+const TIME_BASE = 36
+/** The inode, and milliseconds since 1970 to the base of 36. */
+const SPARE_NAME = /^[0-9A-F]{1,16}\.[0-9a-z]{1,11}$/
+/** How long a file rests before it is used again. */
+const REST_MS = 400
 
 /** Whether a file in active/ had left the queue when its queue manager was killed: it only had to be moved. */
 export function isRetired(facts: FileFacts): boolean {
@@ -74,7 +79,7 @@ export class SpareKeeper {
       return isErrno(error, 'ENOENT') ? 'gone' : 'declined'
     }
     try {
-      files.rename(path, pathIn(this.#spool, `${SPARE_FOLDER}/${inode}`))
+      files.rename(path, pathIn(this.#spool, `${SPARE_FOLDER}/${inode}.${Date.now().toString(TIME_BASE)}`))
     } catch {
       // No such folder, or one on another file system.
       return 'declined'
@@ -142,7 +147,7 @@ function nextName(spool: Spool, supply: Supply): string | undefined {
     supply.misses = 0
     supply.skip -= 1
     if (supply.skip > 0) return undefined
-    supply.names = spareNames(spool)
+    supply.names = restedNames(spool)
     if (process.pid % 2 === 0) supply.names.reverse()
     supply.skip = supply.names.length === 0 ? LOOK_EVERY : 0
   }
@@ -182,8 +187,15 @@ function discard(path: string, fd: number | undefined): void {
 }
 
 function inodeOf(name: string): number | bigint {
-  const inode = Number.parseInt(name, HEXADECIMAL)
-  return Number.isSafeInteger(inode) ? inode : BigInt(`0x${name}`)
+  const [digits = ''] = name.split('.')
+  const inode = Number.parseInt(digits, HEXADECIMAL)
+  return Number.isSafeInteger(inode) ? inode : BigInt(`0x${digits}`)
+}
+
+/** Those from the future wait until the sweep: the clock was set back. */
+function restedNames(spool: Spool): string[] {
+  const latest = Date.now() - REST_MS
+  return spareNames(spool).filter((name) => Number.parseInt(name.slice(name.indexOf('.') + 1), TIME_BASE) <= latest)
 }
 
 /** Makes the folder. @param owner Who owns queue files, when this process is root. */
@@ -203,7 +215,7 @@ function spareNames(spool: Spool): string[] {
   try {
     const reader = files.openDirectory(pathIn(spool, SPARE_FOLDER))
     try {
-      for (let name = reader.read(); name !== undefined; name = reader.read()) if (INODE_NAME.test(name)) names.push(name)
+      for (let name = reader.read(); name !== undefined; name = reader.read()) if (SPARE_NAME.test(name)) names.push(name)
     } finally {
       reader.close()
     }

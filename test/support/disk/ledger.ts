@@ -32,8 +32,8 @@ export type Instance = {
 
 /** Queues out of which mail is delivered. */
 const LIVE: readonly QueueName[] = ['maildrop', 'incoming', 'active', 'deferred', 'hold']
-/** What left longer ago never comes back: 100 ms for the record to be on its way, and the time that the device takes. */
-export const RETURN_MS_MAX = 100 + 40
+/** What left longer ago never comes back: 100 ms for the record to be on its way, and the time that a slow device takes. */
+export const RETURN_MS_MAX = 100 + 100
 const READY = 0o700
 const MARKED = new Set([0x52, 0x44, 0x2f])
 const ADDRESS_REGEXP = /\br\d+-\d+@far\.example\b/g
