@@ -33,6 +33,7 @@ let processes = 0
 
 export const NOBODY = { uid: 0, gid: 0 }
 const SEGMENT_BYTES = { full: 24 * 1024, piece: 8 * 1024 }
+const PID = 4242
 const START_MS = 1_800_000_000_000
 const SEED_MS = 100_000_000
 /** Larger than what the journal takes. */
@@ -122,6 +123,7 @@ class Life implements World {
 
   async run(): Promise<Trace> {
     const sizes = { ...segmentBytes }
+    const { pid } = process
     const before = setLog(silentLog)
     using time = this.#time.use()
     using disk = substituteFiles(this.#disk.files)
@@ -129,9 +131,11 @@ class Life implements World {
     process.on('unhandledRejection', ignore)
     try {
       Object.assign(segmentBytes, SEGMENT_BYTES)
+      setPid(PID + (this.#options.seed % 2))
       await this.#live()
     } finally {
       Object.assign(segmentBytes, sizes)
+      setPid(pid)
       process.off('unhandledRejection', ignore)
       restoreLog(before)
     }
@@ -145,6 +149,9 @@ class Life implements World {
       if (change.kind === 'link' && logFolders.has(change.dir)) logFolders.add(change.inode)
       const isLeaving = change.kind === 'unlink' || (change.kind === 'rename' && change.toDir === this.#disk.root.names?.get(SPARE_FOLDER))
       if (!isLeaving || change.inode.names || logFolders.has(change.dir)) continue
+      // Recovery puts a fresh file in place of a damaged one.
+      const next = this.#changes[at + 1]
+      if (next?.kind === 'link' && next.dir === change.dir && next.name === change.name) continue
       this.#ledger.removed(change.name, at + 1, this.#untilSaid(this.#times[at] ?? 0))
     }
     return {
@@ -448,6 +455,11 @@ function isOurs(error: unknown): boolean {
 async function closeReceiver({ cleanup, sessions }: Receiver): Promise<void> {
   while (sessions.size > 0) await Promise.all(sessions)
   await cleanup.close()
+}
+
+/** Some choices are made by the number of the process. */
+function setPid(value: number): void {
+  Object.defineProperty(process, 'pid', { value, configurable: true, enumerable: true, writable: true })
 }
 
 function foldersOf(inode: Inode | undefined): Inode[] {
