@@ -54,6 +54,8 @@ virtual unix - n n - - virtual
 anvil unix - - n - 1 anvil
 proxymap unix - - n - - proxymap
 proxywrite unix - - n - 1 proxymap
+proxymap unix - - n - - proxymap
+proxywrite unix - - n - 1 proxymap
 `
 
 /** A port that was free a moment ago. */

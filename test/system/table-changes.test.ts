@@ -98,10 +98,10 @@ test('a service in a chroot asks proxymap for a table outside of it, and is told
 })
 
 test('proxy: tables without a proxymap service are a temporary error, told in the log', async () => {
-  await using system = await startSystem({ main: { relay_domains: 'far.example', relay_recipient_maps: 'proxy:static:ok' } })
+  await using system = await startSystem({ main: { relay_domains: 'far.example', relay_recipient_maps: 'proxy:static:ok', proxymap_service_name: 'absent' } })
   using client = await SmtpClient.open(system.port('smtp'))
   await client.command('EHLO client.example')
   await client.command('MAIL FROM:<>')
   assert.match(await client.command('RCPT TO:<user@far.example>'), /^451 4\.3\.0/)
-  await system.waitForLog(/warning: table proxy:static:ok: connect #1 to subsystem private\/proxymap: No such file or directory/)
+  await system.waitForLog(/warning: table proxy:static:ok: connect #1 to subsystem private\/absent: No such file or directory/)
 })

@@ -73,7 +73,9 @@ export class MapEditor {
       this.#file.save(this.#traits(source), { mapSize: config.int('lmdb_map_size'), trailingNul })
     } catch (error) {
       if (error instanceof RangeError) die(program, `${this.title}: ${error.message}`)
-      die(program, `open database ${this.path}: ${errnoText(error)}`)
+      // Postfix names the file that it writes: cdb's is another one until it is done.
+      const made = this.#format.lock === 'none' ? `${this.path}.tmp` : this.path
+      die(program, `open database ${made}: ${errnoText(error)}`)
     } finally {
       this.close()
     }

@@ -66,7 +66,8 @@ export class StoreFile implements Disposable {
   constructor(name: string, format: StoreFormat) {
     this.#name = name
     this.#format = format
-    this.#lockFd = openLocked(this.#lockPath, format.lock, 'exclusive')
+    // A format without a lock is never changed in place: the old file need not even be readable.
+    this.#lockFd = format.lock === 'none' ? undefined : openLocked(this.#lockPath, format.lock, 'exclusive')
   }
 
   /** Whether there was a file. */
