@@ -29,7 +29,7 @@ export async function deliverRequest(request: DeliverRequest, client: SmtpClient
   try {
     const { softBounce, assumeFinal: parameter } = client.settings
     const assumeFinal = parameter || client.flags.includes('X')
-    const tools = { delivered: client.delivered, softBounce, assumeFinal, fd: message.fd }
+    const tools = { delivered: client.delivered, softBounce, assumeFinal, logTls: client.settings.logTlsFeatures, fd: message.fd }
     const progress = new Progress(request, handoff, tools)
     const passed = await new Delivery(progress, message, client).run()
     return passed ?? await progress.reply()

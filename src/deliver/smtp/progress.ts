@@ -23,6 +23,8 @@ export type ProgressTools = {
   readonly softBounce: boolean
   /** A server that does not report deliveries itself is the last stop: the mail is delivered, not relayed. */
   readonly assumeFinal: boolean
+  /** Whether log lines say which TLS was used. */
+  readonly logTls: boolean
   /** The queue file, for marks. */
   readonly fd: number
 }
@@ -156,7 +158,7 @@ export class Progress {
 
   #report(status: string, reason: string): RecipientReport {
     const { session } = this
-    const tls = session?.tlsStatus ?? this.tls
+    const tls = this.#tools.logTls ? session?.tlsStatus ?? this.tls : undefined
     return {
       status, reason, relay: session?.relay ?? 'none', handoff: this.#handoff,
       ...(session === undefined ? {} : { connectionUse: session.uses }),

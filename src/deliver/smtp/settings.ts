@@ -50,7 +50,6 @@ export type Settings = {
   /** 0: as long as the system waits. */
   readonly connectTimeout: number
   readonly times: StageTimes
-  readonly rsetTimeout: number
   readonly alwaysSendEhlo: boolean
   readonly neverSendEhlo: boolean
   readonly discardKeywords: string
@@ -125,7 +124,6 @@ export function readSettings(config: Config, service: string, lmtp: boolean): Se
     bindEnforced: config.bool(pick('bind_address_enforce')),
     connectTimeout: config.time(pick('connect_timeout')),
     times: stageTimes(config, lmtp, heloTimeout),
-    rsetTimeout: config.time(pick('rset_timeout')),
     alwaysSendEhlo: config.bool('smtp_always_send_ehlo'),
     neverSendEhlo: config.bool('smtp_never_send_ehlo'),
     discardKeywords: config.str(lmtp ? 'lmtp_discard_lhlo_keywords' : 'smtp_discard_ehlo_keywords'),
@@ -150,7 +148,7 @@ export function readSettings(config: Config, service: string, lmtp: boolean): Se
     cacheSeconds: config.time(pick('connection_cache_time_limit')),
     reuseSeconds: config.time(pick('connection_reuse_time_limit')),
     reuseCount: config.int(pick('connection_reuse_count_limit')),
-    logTlsFeatures: config.bool(pick('log_tls_feature_status')) && config.str('maillog_compatibility') !== '3.7',
+    logTlsFeatures: config.bool(pick('log_tls_feature_status')),
     tlsWrapper: config.bool(pick('tls_wrappermode')),
     minimalBackoff: config.time('minimal_backoff_time'),
     saslEnabled: config.bool(pick('sasl_auth_enable')),

@@ -59,9 +59,7 @@ function general(config: Config) {
     oldLog: config.str('maillog_compatibility') === '3.7',
     reportedFaults: faultsToReport(config),
     historyLines: config.int('smtpd_history_flush_threshold'),
-    rejectFooter: config.raw('smtpd_reject_footer'),
     queueService: `public/${config.str('queue_service_name')}`,
-    flushService: `public/${config.str('flush_service_name')}`,
   }
 }
 

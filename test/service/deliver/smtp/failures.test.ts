@@ -42,6 +42,17 @@ test('deliverRequest() reports a refused connection with the destination as dead
   assert.equal(reply.hop?.status, '4.4.1')
 })
 
+test('deliverRequest() says nothing of TLS in the log without smtp_log_tls_feature_status', async () => {
+  let port = 0
+  {
+    await using server = await startPeer(() => undefined)
+    port = server.port
+  }
+  await using client = openTestClient({ parameters: { smtp_log_tls_feature_status: 'no' } })
+  const { log } = await client.deliver(`[127.0.0.1]:${port}`)
+  assert.equal(log.at(-1), '4X1: to=<r@mx.example>, relay=none, DELAYS, dsn=4.4.1, status=deferred (connect to 127.0.0.1[127.0.0.1]:PORT: Connection refused)')
+})
+
 test('deliverRequest() gives each recipient the end that the server gives it', async () => {
   const transcript: Transcript = { commands: [], messages: [] }
   const answers: Readonly<Record<string, string>> = { 'a@x': '550 5.1.1 no', 'b@x': '250 2.1.5 ok', 'c@x': '450 4.2.0 later', 'd@x': '250 ok' }
