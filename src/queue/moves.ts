@@ -4,6 +4,24 @@
  * Each move is one rename (or one unlink), so that a message is always in exactly one queue;
  * what comes before and after it decides what the next reader finds.
  *
+ * How durable each change is when the power fails, beside Postfix ("soon": when the system writes it out, which takes seconds):
+ *
+ *   change                           here                                             Postfix
+ *   acknowledged message             journal or file synced, with all its folders     file synced
+ *   removed after delivery           100 ms, the time of a sync (queue_commit =       soon: until then it is
+ *                                    journal); soon (fsync)                           delivered again
+ *   taken out of maildrop            50 ms, and the time of a sync                    soon: taken in twice until then
+ *   recipient mark, delay warning    soon; from the journal it comes back unmarked    soon
+ *     mark, killed trace request     for the first minute
+ *   bounce, trace log                synced before the mark, name and bytes           synced, its name soon
+ *   defer log                        synced, its name soon (no mark depends on it)    synced, its name soon
+ *   notice, bounce                   acknowledged like mail before its log goes       the same
+ *   deferred, due time, expired      soon: tried again earlier                        soon
+ *   flushed (lists, due now)         soon: waits for its time                         soon
+ *   postsuper -d -h -H -r -e         when the command ends                            soon
+ *
+ * After the end of processes alone, kill -9 included, nothing of this is lost: see journal/recover.ts.
+ *
  * @module
  */
 import type { QueueName } from './spool.ts'

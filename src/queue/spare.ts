@@ -18,9 +18,10 @@
  *
  * @module
  */
-import { isErrno } from '#system/errno.ts'
+import { errnoText, isErrno } from '#system/errno.ts'
 import { asUser, type Identity } from '#system/as-user.ts'
 import { files, O_NOFOLLOW, O_RDWR, type FileFacts } from '#system/files.ts'
+import { log } from '#system/log.ts'
 import { decodeId, type QueueId } from './id.ts'
 import { makePrivateFolder } from './owner.ts'
 import { pathIn, queuePath, type Spool } from './spool.ts'
@@ -88,9 +89,17 @@ export class SpareKeeper {
     return 'kept'
   }
 
-  /** Deletes what nobody took since the last sweep. */
+  /** Deletes what nobody took since the last sweep. What can't be deleted now waits for the next one. */
   sweep(): void {
     if (this.#count === 0) return
+    try {
+      this.#sweep()
+    } catch (error) {
+      log.warning(`sweep ${SPARE_FOLDER}: ${errnoText(error)}`)
+    }
+  }
+
+  #sweep(): void {
     const names = spareNames(this.#spool)
     const old = names.filter((name) => this.#seen.has(name))
     for (const name of old) files.unlink(pathIn(this.#spool, `${SPARE_FOLDER}/${name}`))

@@ -7,6 +7,8 @@ import { shortId } from '#queue/id.ts'
 import { deleteSpares, prepareSpares, SpareKeeper, takeSpare } from '#queue/spare.ts'
 import { queuePath, type QueueId, type Spool } from '#queue/spool.ts'
 import { createQueueFile } from '#queue/write.ts'
+import { failAt } from '#test/support/failing-files.ts'
+import { captureLog } from '#test/support/log.ts'
 import { createSpool, messageBytes, type TestSpool } from '#test/support/spool.ts'
 
 const ME = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
@@ -107,6 +109,22 @@ test('sweep: deletes what nobody took between two sweeps', () => {
   keeper.keep(activeMessage(made), 100, 1)
   keeper.sweep()
   assert.equal(spares(made).length, 1)
+  keeper.sweep()
+  assert.deepEqual(spares(made), [])
+})
+
+test('sweep: a disk that fails is a warning, and no end of the queue manager', () => {
+  using made = withSpares()
+  using caught = captureLog()
+  const keeper = new SpareKeeper(made.spool)
+  keeper.keep(activeMessage(made), 100, 1)
+  keeper.sweep()
+  {
+    using failing = failAt('unlink', 'EIO')
+    keeper.sweep()
+    void failing
+  }
+  assert.deepEqual(caught.texts(), ['warning: sweep spare: Input/output error'])
   keeper.sweep()
   assert.deepEqual(spares(made), [])
 })
