@@ -19,9 +19,8 @@ import type { BounceSettings } from './settings.ts'
 /** The original message, as far as it can still be read. */
 export type Original = { readonly message: OpenMessage; readonly envelope: Envelope } | undefined
 
-/** SMTPUTF8 was asked for, or a header or the sender needs it. */
+/** SMTPUTF8 was asked for: only then a notice may ask for it. That a header has UTF-8 in it is no reason. */
 const SENDOPT_SMTPUTF8 = 1
-const SENDOPT_UTF8_ANY = 1 | 2 | 4
 const SENDOPT_TLS_OPTIONAL = 16
 const BLANKS = [0x20, 0x09]
 
@@ -32,7 +31,7 @@ export async function sendNotice(
   const { myhostname, mailName, queueService } = settings
   const start = {
     records: internalMail(notice.sender), recipients: [notice.recipient],
-    flags: { map: true, smtputf8: (about.sendOptions & SENDOPT_UTF8_ANY) !== 0 },
+    flags: { map: true, smtputf8: (about.sendOptions & SENDOPT_SMTPUTF8) !== 0 },
   }
   const draft = new MailDraft(cleanup, { myhostname, mailName, queueService }, start)
   log.info(`${about.queueId}: ${notice.title}: ${draft.id}`, { queue_id: about.queueId, notice: draft.id })
@@ -85,7 +84,7 @@ function reportFacts(
 ): ReportFacts {
   const { myhostname, mailName } = settings
   // The notice may go to someone else (the owner of a list); the report is about the message as it is.
-  const sender = externalAddress(original?.envelope.sender ?? about.sender)
+  const sender = externalAddress(original?.envelope.sender ?? about.sender) || `MAILER-DAEMON@${settings.myhostname}`
   const arrival = new Date((original?.envelope.arrival.seconds ?? Math.trunc(now.getTime() / 1000)) * 1000)
   const known = about.encoding === '8bit' || about.encoding === '7bit' ? about.encoding : ''
   const encoding = settings.smtputf8 ? '8bit' : known
@@ -93,7 +92,7 @@ function reportFacts(
     kind: notice.kind, forPostmaster: notice.forPostmaster, to: externalAddress(notice.recipient),
     boundary: `${about.queueId}.${Math.trunc(now.getTime() / 1000)}/${myhostname}`,
     myhostname, mailName, queueId: about.queueId,
-    sender: sender === '' ? `MAILER-DAEMON@${settings.myorigin}` : sender, returnPath: sender,
+    sender, returnPath: sender,
     envelopeId: about.envelopeId, arrivalDate: rfc5322Date(arrival),
     retryUntil: rfc5322Date(new Date(arrival.getTime() + settings.lifetimeSeconds * 1000)),
     recipients: notice.records, encoding, smtputf8: (about.sendOptions & SENDOPT_SMTPUTF8) !== 0,

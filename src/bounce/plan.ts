@@ -31,7 +31,7 @@ export type Notice = {
 /** Parameters that decide who is told. Addresses are in internal form. */
 export type PlanSettings = {
   readonly notifyClasses: ReadonlySet<string>
-  /** `double-bounce@$myorigin`. */
+  /** `double-bounce@$myhostname`. */
   readonly doubleBounceAddress: string
   readonly bounceRecipient: string
   readonly doubleBounceRecipient: string

@@ -5,6 +5,7 @@
  */
 import type { Config } from '#config/config.ts'
 import { ConfigError } from '#config/error.ts'
+import { faultsToReport } from '#service/error-notice.ts'
 import { log } from '#system/log.ts'
 import { builtInTemplates, expandTemplate, NOTICE_KINDS, readTemplates, type Templates } from '#service/notice-templates.ts'
 import type { PlanSettings } from './plan.ts'
@@ -13,7 +14,6 @@ import type { PlanSettings } from './plan.ts'
 export type BounceSettings = PlanSettings & {
   readonly templates: Templates
   readonly myhostname: string
-  readonly myorigin: string
   readonly mailName: string
   readonly doubleBounceSender: string
   readonly smtputf8: boolean
@@ -25,17 +25,18 @@ export type BounceSettings = PlanSettings & {
 
 /** Reads the parameters. @throws {ConfigError} A value that cannot be used. */
 export function readSettings(config: Config): BounceSettings {
+  // A class that there is not is told at the start, as in every program that knows them.
+  faultsToReport(config)
   return {
     templates: usableTemplates(config),
     notifyClasses: new Set(config.list('notify_classes')),
     doubleBounceSender: config.str('double_bounce_sender'),
-    doubleBounceAddress: `${config.str('double_bounce_sender')}@${config.str('myorigin')}`,
+    doubleBounceAddress: `${config.str('double_bounce_sender')}@${config.str('myhostname')}`,
     bounceRecipient: config.str('bounce_notice_recipient'),
     doubleBounceRecipient: config.str('2bounce_notice_recipient'),
     delayRecipient: config.str('delay_notice_recipient'),
     sizeLimit: config.int('bounce_size_limit'),
     myhostname: config.str('myhostname'),
-    myorigin: config.str('myorigin'),
     mailName: config.str('mail_name'),
     smtputf8: config.bool('smtputf8_enable'),
     threaded: config.bool('enable_threaded_bounces'),

@@ -89,7 +89,7 @@ test('a notice that fails goes to postmaster, with the whole of it, when notify_
   await waitRemoved(system, bounceId)
   const copy = await readNotice(mailWith(system, 'box', `id ${copyId}`))
   assert.equal(copy.subject, 'Postmaster Copy: Undelivered Mail')
-  assert.equal(copy.returnPath, '<double-bounce@example.org>')
+  assert.equal(copy.returnPath, '<double-bounce@mail.example.org>')
   assert.equal(copy.to, 'postmaster@example.org')
   assert.equal(copy.recipients[0]?.['final-recipient'], 'rfc822; gone@far.example')
   assert.match(copy.original, /Subject: Undelivered Mail Returned to Sender[^]*Subject: nobody cares/)

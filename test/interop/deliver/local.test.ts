@@ -51,17 +51,18 @@ l-request: "|exit 67"
 
 const NAMES = [
   'l-fail', 'l-perm', 'l-noowner', 'l-temp', 'l-missing', 'l-relative', 'l-folder', 'l-nouser', 'l-file', 'l-restricted', 'l-loop',
-  'l-nested', 'l-nested2', 'l-round', 'l-empty', 'l-mixed', 'l-fwd', 'plain', 'l-request', 'l-fail+ext', 'l-mixed+ext', 'owner-l-fail', 'games', 'lp', 'mail',
+  'l-nested', 'l-nested2', 'l-round', 'l-empty', 'l-mixed', 'l-fwd', 'plain', 'l-request', 'l-fail+ext', 'l-mixed+ext', 'owner-l-fail', 'games', 'lp', 'mail', 'news',
 ]
 
 const OPTIONS: TwinOptions = {
-  main: { alias_maps: 'texthash:$DIR/aliases', recipient_delimiter: '+', local_recipient_maps: '', mail_spool_directory: '$BOX/spool', forward_path: '$BOX/$user' },
+  main: { alias_maps: 'texthash:$DIR/aliases', recipient_delimiter: '+', local_recipient_maps: '', virtual_alias_domains: 'alias.example', virtual_alias_maps: 'inline:{{both@alias.example = a@far.example, b@far.example}}', mail_spool_directory: '$BOX/spool', forward_path: '$BOX/$user' },
   files: { aliases: ALIASES.replaceAll(/^(\S+):/gm, '$1') },
   setup: (folder) => {
     writeFileSync(join(folder, 'list'), '"|cat >/dev/null"\n/tmp/posthorn-no-such-file\n')
     mkdirSync(join(folder, 'spool'))
     chmodSync(join(folder, 'spool'), 0o1777)
     writeFileSync(join(folder, 'games'), 'a@far.example, \\games\n# none\n"|exit 67"\nb@far.example\n')
+    writeFileSync(join(folder, 'news'), 'both@alias.example\n')
     writeFileSync(join(folder, 'lp'), '# nothing\n\n')
     writeFileSync(join(folder, 'mail'), '"|exit 75"\nb@far.example\n')
   },

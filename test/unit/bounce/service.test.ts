@@ -142,7 +142,7 @@ test('a notice about a double bounce is not sent', async () => {
   await using world = setUp('bounce')
   await appendLog(world.spool, 'bounce', ID, record('bob@example.net'))
   assert.deepEqual(
-    await world.service.handle({ kind: 'flush', message: { ...ABOUT, sender: 'double-bounce@example.org' } }),
+    await world.service.handle({ kind: 'flush', message: { ...ABOUT, sender: 'double-bounce@mail.example.org' } }),
     { status: 0 },
   )
   assert.deepEqual(world.notices(), [])
