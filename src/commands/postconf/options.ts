@@ -100,6 +100,7 @@ function isEditless(letters: ReadonlySet<string>): boolean {
 }
 
 function refuseConflicts(letters: ReadonlySet<string>): void {
+  if (letters.has('b') && letters.has('t')) fatal(PROGRAM, 'specify one of -b and -t')
   for (const set of EXCLUSIVE) {
     const given = Array.from(set).filter((letter) => letters.has(letter))
     if (given.length > 1) fatal(PROGRAM, `specify one of ${given.toSorted(byListing).map((c) => `-${c}`).join(', ')}`)

@@ -10,7 +10,7 @@ const FULL_LINES = [
   '-h relayhost', '-H relayhost', '-x relayhost mydestination', 'nosuch relayhost relayhost mydomain',
   '-o my_var=7 -x relayhost', '-o foo=x foo', 'foo x=3', 'fallback_relay', '-n fallback_relay virtual_maps',
   '-M a/b', '-M smtp/*', '-M */inet', '-F */inet/chroot', '-F smtp//chroot', '-P */*/syslog_name',
-  '-P submission/inet/foo', '-a', '-A', '-l', '-x forward_path',
+  '-P submission/inet/foo', '-a', '-A', '-l', '-x forward_path', '-T public-key-algorithms',
 ] as const
 
 const EMPTY_LINES = [
@@ -23,7 +23,7 @@ const EMPTY_LINES = [
 
 /** Each of these makes the real one wait a second. */
 const FATAL_LINES = [
-  '-Z', '-C', '-C foo', '-nd', '-hH', '-dM', '-j -h -f', '-o foo', '-M a/b/c', '-F a/b/foo', '-e',
+  '-Z', '-C', '-C foo', '-nd', '-hH', '-dM', '-j -h -f', '-o foo', '-M a/b/c', '-F a/b/foo', '-e', '-T foo', '-bt', '-b x y', '-tj',
 ] as const
 
 test('postconf shows a whole configuration as the real one does', async (t) => compareAll(t, FULL_SITE, FULL_LINES))
