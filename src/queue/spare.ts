@@ -39,6 +39,8 @@ const AGE_MAX_SECONDS = 30
 /** New messages made without a look into a folder that was empty; names missed in a row until the list is old. */
 const LOOK_EVERY = 2
 const MISSES_MAX = 4
+/** Names tried for one message: where none can be moved, such as to a hash directory that is still to be made, a file is made. */
+const TRIES_MAX = 2 * MISSES_MAX
 
 const EMPTY_MODE = 0o600
 const PERMISSIONS = 0o7777
@@ -132,7 +134,9 @@ const supplies = new Map<string, Supply>()
  */
 export function takeSpare(spool: Spool, pathFor: (inode: number | bigint) => string): TakenFile | undefined {
   const supply = supplyOf(spool)
-  for (let name = nextName(spool, supply); name !== undefined; name = nextName(spool, supply)) {
+  for (let tried = 0; tried < TRIES_MAX; tried += 1) {
+    const name = nextName(spool, supply)
+    if (name === undefined) return undefined
     const inode = inodeOf(name)
     const path = pathFor(inode)
     if (move(spool, `${SPARE_FOLDER}/${name}`, path)) {

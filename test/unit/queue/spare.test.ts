@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { mock, test } from 'node:test'
 import { shortId } from '#queue/id.ts'
 import { deleteSpares, prepareSpares, SpareKeeper, takeSpare } from '#queue/spare.ts'
+import { nodeFileSystem, substituteFiles } from '#system/files.ts'
 import { queuePath, type QueueId, type Spool } from '#queue/spool.ts'
 import { createQueueFile } from '#queue/write.ts'
 import { failAt } from '#test/support/failing-files.ts'
@@ -149,6 +150,23 @@ test('takeSpare: a file with an execute bit is deleted, not used', () => {
   assert.equal(takeSpare(made.spool, () => path), undefined)
   assert.equal(existsSync(path), false)
   void clock
+})
+
+test('createQueueFile: a hash directory that is still to be made does not keep it busy for ever', () => {
+  using made = withSpares({ hashNames: new Set(['incoming']) })
+  new SpareKeeper(made.spool).keep(activeMessage(made), 100, 1)
+  let moves = 0
+  const rename = (from: string, to: string): void => {
+    moves += 1
+    if (moves > 100) throw new Error('it goes on for ever')
+    nodeFileSystem.rename(from, to)
+  }
+  using clock = later(1000)
+  using substitute = substituteFiles({ ...nodeFileSystem, rename })
+  const file = createQueueFile(made.spool, 'incoming')
+  assert.equal(existsSync(file.path), true)
+  file.remove()
+  void [clock, substitute]
 })
 
 test('takeSpare: names that are no inodes stay where they are', () => {
