@@ -8,6 +8,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { isSamePageCache, pageCacheId } from '#system/page-cache.ts'
 import { randomFrom } from '#test/fuzz/mutate.ts'
 import { Load, type Envelope } from './load.ts'
 import { processGroup, workersOf } from './processes.ts'
@@ -35,6 +36,8 @@ export type CrashReport = {
   readonly duplicates: readonly string[]
   /** Duplicates of what was not under way at a kill. */
   readonly unexplained: readonly string[]
+  /** Messages that recovery wrote back, although the page cache was there all the time. */
+  readonly restored: readonly string[]
   /** Files still in the queue, but for unfinished ones. */
   readonly left: readonly string[]
   /** Files in incoming/ whose writer was killed: nobody was told that they are accepted. Postfix purges them after a week. */
@@ -169,7 +172,7 @@ function unexplainedAtSink(taken: readonly Taken[], excused: (number: number) =>
  * what qmgr removed that shortly before it was killed may come again, and nothing else.
  */
 function broughtBack(lines: readonly string[], marks: readonly Mark[]): Set<string> {
-  const restored = new Set(lines.flatMap((line) => /: (\w+): restored from the intake journal$/.exec(line)?.[1] ?? []))
+  const restored = new Set(restoredMessages(lines))
   const mayReturn = ([at, line]: readonly [number, string]): boolean => {
     const next = marks.find((mark) => mark.line > at)
     return line.endsWith(': removed') && next !== undefined && at >= next.since && (next.victim === 'qmgr' || next.victim === 'group')
@@ -181,6 +184,14 @@ function broughtBack(lines: readonly string[], marks: readonly Mark[]): Set<stri
     return !lines.slice(0, at).some((line) => line.endsWith(`${id}: removed`))
   })
   return new Set([...removed, ...unlogged].filter((id) => restored.has(id)))
+}
+
+function restoredMessages(lines: readonly string[]): string[] {
+  return lines.flatMap((line) => /: (\w+): restored from the intake journal$/.exec(line)?.[1] ?? [])
+}
+
+function isKnown(pageCache: Uint8Array): boolean {
+  return isSamePageCache(pageCache, pageCache)
 }
 
 /** Bounce died before it could say that it had written the record: the recipient is tried, and reported, again. */
@@ -291,6 +302,7 @@ export async function crash({ victims, main = {}, seed = 1 }: CrashOptions): Pro
       ...unexplainedAtSink(sink.taken, (number) => excused.has(load.queueIds.get(number) ?? '')),
       ...deliveredAfterRemoval(lines, back),
     ],
+    restored: isKnown(pageCacheId(system.spool)) ? restoredMessages(lines) : [],
     left: leftFiles(system),
     unfinished: unfinishedFiles(system),
   }
@@ -309,6 +321,7 @@ function explain(system: MailSystem, load: Load, report: CrashReport): string {
 export function assertNothingLost(report: CrashReport): void {
   assert.deepEqual(report.missing, [], `acknowledged, and not arrived: ${report.missing.length} of ${report.recipients}`)
   assert.deepEqual(report.unexplained, [], 'arrived twice, although not under way at a kill')
+  assert.deepEqual(report.restored, [], 'brought back after the end of processes alone')
   assert.deepEqual(report.left, [], 'the queue is not empty')
   assert.ok(report.unfinished.length <= report.kills * SESSIONS, `${report.unfinished.length} unfinished files`)
 }

@@ -27,6 +27,8 @@ const TRIALS = 3
 const SECOND_CUT_ONE_IN = 4
 /** Cuts of a life in which a call failed. */
 const FAULT_CUTS = 12
+/** A record that could not be written is written again after a second. */
+const FAULT_LATE_MS = 1500
 
 /** One cut of one life: the life of a chapter, or one in which a call fails. */
 export type Case = { readonly seed: number; readonly life: number | Fault; readonly cut: number; readonly trial: number }
@@ -135,7 +137,8 @@ async function runChapter({ seed, life, begin, wanted }: Chapter, report: CutsRe
   const trace = await live({ ...options, steps: STEPS, ...(begin ? { begin } : {}), ...(isChapter ? {} : { fault: life }) })
   for (const problem of trace.problems) fail(report, `${place}:0:0 ${problem}`)
   onTrace?.(trace)
-  const next = await new Cutter(trace, { kind: options.kind, records: options.queueCommit === 'journal' }, place, report).run(wanted)
+  const how = { kind: options.kind, records: options.queueCommit === 'journal', lateMs: isChapter ? 0 : FAULT_LATE_MS }
+  const next = await new Cutter(trace, how, place, report).run(wanted)
   report.changes += trace.changes.length
   report.messages += trace.ledger.instances.length
   if (!isChapter) report.faults += 1
@@ -150,11 +153,11 @@ function fail(report: CutsReport, text: string): void {
 /** Cuts one chapter at each of its changes. */
 class Cutter {
   readonly #trace: Trace
-  readonly #how: Pick<Cut, 'kind' | 'records'>
+  readonly #how: Omit<Cut, 'at' | 'ms'>
   readonly #place: string
   readonly #report: CutsReport
 
-  constructor(trace: Trace, how: Pick<Cut, 'kind' | 'records'>, place: string, report: CutsReport) {
+  constructor(trace: Trace, how: Omit<Cut, 'at' | 'ms'>, place: string, report: CutsReport) {
     this.#trace = trace
     this.#how = how
     this.#place = place

@@ -139,8 +139,17 @@ function loggedAddresses(root: Inode): Set<string> {
 }
 
 /** When the cut was, on which kind of file system. */
-/** `records`: the journal says what has left; with a sync of each file nothing does, as in Postfix. */
-export type Cut = { readonly at: number; readonly ms: number; readonly kind: FileSystemKind; readonly records: boolean }
+/**
+ * `records`: the journal says what has left; with a sync of each file nothing does, as in Postfix. `lateMs`: how much later,
+ * when its disk failed just then.
+ */
+export type Cut = {
+  readonly at: number
+  readonly ms: number
+  readonly kind: FileSystemKind
+  readonly records: boolean
+  readonly lateMs: number
+}
 
 /** What is wrong with a queue that has recovered from a cut. */
 export function violations(ledger: Ledger, root: Inode, cut: Cut): string[] {
@@ -169,7 +178,7 @@ function isPresent(ledger: Ledger, address: string, ids: ReadonlyMap<string, str
   return ledger.instances.some(({ id, recipients }) => ids.has(id) && recipients.some((each) => each.address === address))
 }
 
-function checkFile(ledger: Ledger, { queue, id, inode }: Found, { at, ms, kind, records }: Cut, kept: Set<string>): string | undefined {
+function checkFile(ledger: Ledger, { queue, id, inode }: Found, { at, ms, kind, records, lateMs }: Cut, kept: Set<string>): string | undefined {
   const candidates = (ledger.byId.get(id) ?? []).filter(({ startedAt }) => startedAt <= at)
   let returned: string | undefined
   for (const instance of candidates.toReversed()) {
@@ -179,7 +188,7 @@ function checkFile(ledger: Ledger, { queue, id, inode }: Found, { at, ms, kind, 
     const removal = instance.removals.findLast((each) => each.at <= at)
     if (!removal || open.length === 0) return undefined
     const recorded = instance.recordedAt <= at && !(instance.mayReturn && removal.at < 0)
-    if (!recorded && (!records || mayComeBack(removal.ms, ms) || instance.mayReturn)) return undefined
+    if (!recorded && (!records || mayComeBack(removal.ms + lateMs, ms) || instance.mayReturn)) return undefined
     returned = `${id} was removed ${(ms - removal.ms).toFixed(1)} ms before${recorded ? ', which is on record,' : ''} and is back in ${queue}`
   }
   if (returned !== undefined) return returned
