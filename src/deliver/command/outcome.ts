@@ -78,7 +78,7 @@ function fail(status: string, reason: string, diagnostic: string): CommandOutcom
 }
 
 /** One line, with nothing in it that is not to be seen. */
-function shown(output: string): string {
+export function shown(output: string): string {
   return printable(output.replaceAll(/[\t-\r]/g, ' '), '_').replaceAll(NO_CHARACTER_REGEXP, '_')
 }
 

@@ -13,8 +13,8 @@ import { decodeRaw } from '#util/raw-text.ts'
 import type { CommandEnd } from './outcome.ts'
 
 export type CommandRequest = {
-  /** Whose command it is, `local`: for what is said of one that cannot be started. */
-  readonly agent: string
+  /** Whose command it is: for what is said of one that cannot be started. */
+  readonly agent: 'local' | 'pipe'
   readonly words: readonly string[]
   readonly owner: Identity
   readonly environment: Readonly<Record<string, string>>
@@ -42,7 +42,8 @@ export async function runCommand(request: CommandRequest): Promise<CommandEnd> {
     ...identity, cwd: directory, env: { ...environment }, stdio: ['pipe', 'pipe', 'pipe'], detached: true,
   })
   const output = collect(child)
-  const failed = (text: string): string => {
+  const failed = (problem: string): string => {
+    const text = request.agent === 'pipe' ? `pipe_command: ${problem}` : problem
     log.fatal(text)
     return `${request.agent}: fatal: ${text}\n`
   }

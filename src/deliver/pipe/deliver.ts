@@ -12,7 +12,7 @@ import type { DeliverReply, DeliverRequest } from '#service/deliver.ts'
 import type { Worker } from '#service/worker.ts'
 import { copyHead, copyMessage, type CopyOptions } from '#deliver/mailbox/copy.ts'
 import { deliveredTo, isLoop } from '#deliver/mailbox/loop.ts'
-import { commandOutcome, type CommandOutcome } from '#deliver/command/outcome.ts'
+import { commandOutcome, shown, type CommandOutcome } from '#deliver/command/outcome.ts'
 import { runCommand } from '#deliver/command/run.ts'
 import { exportedEnvironment } from '#deliver/command/environment.ts'
 import { expandArguments } from './arguments.ts'
@@ -86,7 +86,7 @@ class Pipe {
       agent: 'pipe', words, owner, environment: this.#environment, directory: this.#directory, timeLimitMs: this.#timeLimitMs,
       input: copyMessage(message, request.dataOffset, head, options),
     })
-    const told = ended.output.trim().split('\n')[0] ?? ''
+    const told = shown(ended.output).trimEnd()
     const success = `delivered via ${this.#service} service${told === '' ? '' : ` (${told})`}`
     return commandOutcome(ended, words[0] ?? '', success)
   }
@@ -98,7 +98,7 @@ class Pipe {
     const diag = diagnostic === '' ? {} : { diagType: 'x-unix', diagText: diagnostic }
     return endAll(delivery, kind, {
       status, reason, relay: this.#service, handoff: delivery.handoff, action: this.#settings.flags.has('X') ? 'delivered' : 'relayed',
-      mtaType: 'unix', mtaName: this.#service, ...diag,
+      ...diag,
     }, recipients)
   }
 }
