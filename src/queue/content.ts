@@ -90,11 +90,16 @@ function readDataOffset(fd: number, path: string): number {
 export function openMessage(spool: Spool, queue: QueueName, id: QueueId): OpenMessage {
   const path = queuePath(spool, queue, id)
   const fd = files.open(path, O_RDWR)
-  if (files.flock(fd, 'shared', false)) return new OpenMessage(id, path, fd)
+  const isLocked = files.flock(fd, 'shared', false)
+  // Until the lock its file may have been removed, and used for another message (queue/spare.ts).
+  if (isLocked && files.lstat(path)) return new OpenMessage(id, path, fd)
   files.close(fd)
-  const error: NodeJS.ErrnoException = new Error(`shared lock ${path}: Resource temporarily unavailable`)
-  error.code = 'EAGAIN'
-  throw error
+  throw isLocked ? errnoError('ENOENT', `open ${path}: No such file or directory`)
+    : errnoError('EAGAIN', `shared lock ${path}: Resource temporarily unavailable`)
+}
+
+function errnoError(code: string, text: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(text), { code })
 }
 
 /** How content becomes bytes. */

@@ -184,7 +184,7 @@ function openTaken(path: string, inode: number | bigint): TakenFile | undefined 
   try {
     fd = files.open(path, O_RDWR | O_NOFOLLOW)
     const facts = files.fstat(fd)
-    const isOurs = isRetired(facts) && facts.links === 1 && facts.inode === inode
+    const isOurs = isRetired(facts) && facts.links === 1 && facts.inode === inode && isLetGo(fd)
     if (isOurs) return { fd, inode, size: facts.size }
   } catch (error) {
     discard(path, fd)
@@ -192,6 +192,14 @@ function openTaken(path: string, inode: number | bigint): TakenFile | undefined 
   }
   discard(path, fd)
   return undefined
+}
+
+/**
+ * Whether no delivery agent has it locked any more: one that qmgr gave up may still be at it, and would mark its recipients
+ * in the next message. Whoever opens it later finds that its name is gone, see `openMessage()`.
+ */
+function isLetGo(fd: number): boolean {
+  return files.flock(fd, 'exclusive', false) && files.flock(fd, 'unlock', false)
 }
 
 function discard(path: string, fd: number | undefined): void {

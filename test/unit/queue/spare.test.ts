@@ -3,11 +3,15 @@ import assert from 'node:assert/strict'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { mock, test } from 'node:test'
+import { openMessage } from '#queue/content.ts'
+import { readEnvelope } from '#queue/envelope.ts'
 import { shortId } from '#queue/id.ts'
+import { markDone } from '#queue/mark.ts'
 import { deleteSpares, prepareSpares, SpareKeeper, takeSpare } from '#queue/spare.ts'
-import { nodeFileSystem, substituteFiles } from '#system/files.ts'
 import { queuePath, type QueueId, type Spool } from '#queue/spool.ts'
-import { createQueueFile } from '#queue/write.ts'
+import { createQueueFile, type QueueFile } from '#queue/write.ts'
+import { nodeFileSystem, substituteFiles } from '#system/files.ts'
+import type { LockMode } from '#system/posix.ts'
 import { failAt } from '#test/support/failing-files.ts'
 import { captureLog } from '#test/support/log.ts'
 import { createSpool, messageBytes, type TestSpool } from '#test/support/spool.ts'
@@ -167,6 +171,57 @@ test('createQueueFile: a hash directory that is still to be made does not keep i
   assert.equal(existsSync(file.path), true)
   file.remove()
   void [clock, substitute]
+})
+
+/** Puts a second message where `id` was, as cleanup does after the rest. */
+function reuse(made: TestSpool, id: QueueId): QueueFile {
+  assert.equal(new SpareKeeper(made.spool).keep(id, 100, 1), 'kept')
+  using clock = later(1000)
+  const file = createQueueFile(made.spool, 'incoming')
+  file.write(messageBytes())
+  file.end()
+  file.seal()
+  void clock
+  return file
+}
+
+test('takeSpare: a file that an agent still has in hand, which qmgr gave up, is not used: its marks must not hit the next message', () => {
+  using made = withSpares()
+  const id = activeMessage(made)
+  const agent = openMessage(made.spool, 'active', id)
+  const file = reuse(made, id)
+  for (const { offset } of readEnvelope(agent.fd, { id }).recipients) markDone(agent.fd, offset)
+  agent.close()
+  assert.equal(readEnvelope(file.fd, { id: file.id }).recipients.length, 1)
+  assert.deepEqual(spares(made), [])
+  file.remove()
+})
+
+test('takeSpare: nobody finds the file locked when it is a message again', () => {
+  using made = withSpares()
+  const file = reuse(made, activeMessage(made))
+  const other = openMessage(made.spool, 'incoming', file.id)
+  assert.equal(nodeFileSystem.flock(other.fd, 'exclusive', false), true)
+  other.close()
+  file.remove()
+})
+
+test('openMessage: a file that was used again between the opening and the lock is none of this message', () => {
+  using made = withSpares()
+  const id = activeMessage(made)
+  let file: QueueFile | undefined
+  let locks = 0
+  const flock = (fd: number, ...mode: [LockMode, boolean]): boolean => {
+    if (++locks === 1) file = reuse(made, id)
+    return nodeFileSystem.flock(fd, ...mode)
+  }
+  {
+    using substitute = substituteFiles({ ...nodeFileSystem, flock })
+    assert.throws(() => openMessage(made.spool, 'active', id), { code: 'ENOENT' })
+    void substitute
+  }
+  assert.ok(file)
+  file.remove()
 })
 
 test('takeSpare: names that are no inodes stay where they are', () => {
