@@ -2,6 +2,9 @@
  * Power cuts at every change of the lives of a queue: what each leaves is recovered by the code of the mail system, and
  * compared with what was promised. Some recoveries are cut too.
  *
+ * With `posix` file systems, which promise less than any that is used, only losses count: since files are used again
+ * (queue/spare.ts) a message that has left may come back there, case 3:1:496:2 with the check of records switched on.
+ *
  * A case is named by its numbers, `seed:chapter:cut:trial`, and can be run again by `node test/power-cuts.ts --case …`.
  * The chapters of a seed follow each other: each but the first begins with what a cut left of the one before.
  */
@@ -137,7 +140,7 @@ async function runChapter({ seed, life, begin, wanted }: Chapter, report: CutsRe
   const trace = await live({ ...options, steps: STEPS, ...(begin ? { begin } : {}), ...(isChapter ? {} : { fault: life }) })
   for (const problem of trace.problems) fail(report, `${place}:0:0 ${problem}`)
   onTrace?.(trace)
-  const how = { kind: options.kind, records: options.queueCommit === 'journal', lateMs: isChapter ? 0 : FAULT_LATE_MS }
+  const how = { kind: options.kind, records: options.queueCommit === 'journal' && options.kind === 'ordered', lateMs: isChapter ? 0 : FAULT_LATE_MS }
   const next = await new Cutter(trace, how, place, report).run(wanted)
   report.changes += trace.changes.length
   report.messages += trace.ledger.instances.length

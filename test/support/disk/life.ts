@@ -127,8 +127,10 @@ class Life implements World {
     const before = setLog(silentLog)
     using time = this.#time.use()
     using disk = substituteFiles(this.#disk.files)
-    const ignore = (error: unknown): void => this.#unhandled(error)
-    process.on('unhandledRejection', ignore)
+    // What dead processes leave behind is no business of the test runner.
+    const listeners = process.listeners('unhandledRejection')
+    process.removeAllListeners('unhandledRejection')
+    process.on('unhandledRejection', (error) => this.#unhandled(error))
     try {
       Object.assign(segmentBytes, SEGMENT_BYTES)
       setPid(PID + (this.#options.seed % 2))
@@ -136,7 +138,9 @@ class Life implements World {
     } finally {
       Object.assign(segmentBytes, sizes)
       setPid(pid)
-      process.off('unhandledRejection', ignore)
+      await this.#time.run(() => false, this.#time.now)
+      process.removeAllListeners('unhandledRejection')
+      for (const listener of listeners) process.on('unhandledRejection', listener)
       restoreLog(before)
     }
     void [time, disk]
