@@ -62,7 +62,8 @@ export type Kept = 'kept' | 'gone' | 'declined'
 /** The side of qmgr: one per process. */
 export class SpareKeeper {
   readonly #spool: Spool
-  #count = 0
+  /** Not none: an earlier queue manager may have left some. */
+  #count = 1
   #declined = 0
   /** Names that were there at the last sweep. */
   #seen: ReadonlySet<string> = new Set()

@@ -224,6 +224,15 @@ test('openMessage: a file that was used again between the opening and the lock i
   file.remove()
 })
 
+test('sweep: deletes what an earlier queue manager kept', () => {
+  using made = withSpares()
+  new SpareKeeper(made.spool).keep(activeMessage(made), 100, 1)
+  const keeper = new SpareKeeper(made.spool)
+  keeper.sweep()
+  keeper.sweep()
+  assert.deepEqual(spares(made), [])
+})
+
 test('takeSpare: names that are no inodes stay where they are', () => {
   using made = withSpares()
   mkdirSync(join(made.path, 'spare/lost+found'))
