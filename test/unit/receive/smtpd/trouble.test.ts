@@ -33,11 +33,13 @@ test('Session tells of rate limits as policy', async () => {
   assert.equal(trouble?.lines.at(-1), ' Out: 450 4.7.1 Error: too much mail from 192.0.2.7')
 })
 
+function noSpace(): never {
+  throw Object.assign(new Error('no space'), { code: 'ENOSPC' })
+}
+
 test('Session tells of a queue that cannot be written as resource', async () => {
-  const begin = (): never => {
-    throw Object.assign(new Error('no space'), { code: 'ENOSPC' })
-  }
-  const [trouble] = await troublesOf(['HELO x', 'MAIL FROM:<a@example.net>', 'RCPT TO:<b@example.org>'], { ports: { begin } })
+  const dialog = ['HELO x', 'MAIL FROM:<a@example.net>', 'RCPT TO:<b@example.org>']
+  const [trouble] = await troublesOf(dialog, { ports: { begin: noSpace } })
   assert.equal(trouble?.faults, FAULT.resource)
 })
 
