@@ -15,6 +15,7 @@ import { files, O_RDONLY, type FileFacts } from '#system/files.ts'
 import { log } from '#system/log.ts'
 import { printable, printableAscii } from '#util/printable.ts'
 import type { QueueId } from './id.ts'
+import { locate } from './journal/survivors.ts'
 import { readLog, type StatusRecord } from './logs.ts'
 import { EXPIRE_MODE } from './maintain.ts'
 import { QueueFileError, RECORD } from './record.ts'
@@ -81,6 +82,8 @@ class MessageLister {
   /** From the records before the sender. */
   #time = 0
   #size: number | undefined
+  /** The message has left the queue: what is in its file by now may be another one (queue/spare.ts). */
+  #gone = false
   /** Addresses that the logs named. */
   readonly #shown = new Set<string>()
 
@@ -90,7 +93,7 @@ class MessageLister {
     this.#id = id
     this.#facts = facts
     this.#options = options
-    this.#reader = new RecordReader(fd, 0, { readBytes: READ_BYTES })
+    this.#reader = new RecordReader(fd, 0, { readBytes: READ_BYTES, afterRead: () => (this.#gone = !isQueued(spool, queue, id)) })
   }
 
   /** The message, once its sender was found; `undefined` when there is nothing to show. */
@@ -165,13 +168,13 @@ class MessageLister {
   #read(): number {
     try {
       const type = this.#reader.read()
-      return type === RECORD.end ? 0 : type
+      if (!this.#gone) return type === RECORD.end ? 0 : type
     } catch (error) {
       if (!(error instanceof QueueFileError)) throw error
-      log.warning(`${relativePath(this.#spool, this.#queue, this.#id)}: ${error.message}`)
-      this.#reader.close()
-      return 0
+      if (!this.#gone) log.warning(`${relativePath(this.#spool, this.#queue, this.#id)}: ${error.message}`)
     }
+    this.#reader.close()
+    return 0
   }
 
   #skip(problem: string, address: string): undefined {
@@ -193,6 +196,11 @@ class MessageLister {
   close(): void {
     this.#reader.close()
   }
+}
+
+/** Whether the message is where it was, or somewhere else by now. A listing takes as long as its reader takes to read it. */
+function isQueued(spool: Spool, queue: QueueName, id: QueueId): boolean {
+  return (statFile(spool, queue, id) ?? locate(spool, id)) !== undefined
 }
 
 function openIfThere(path: string): number | undefined {

@@ -22,6 +22,8 @@ export type ReaderOptions = {
   readonly payloadBytesMax?: number
   /** Bytes read at a time. Small for programs that want the envelope only. */
   readonly readBytes?: number
+  /** Called whenever bytes were read from the file, before they are used. */
+  readonly afterRead?: () => void
 }
 
 /** What records are read from: an open file, or bytes in memory. */
@@ -30,6 +32,7 @@ export type RecordSource = number | Uint8Array
 /** Bytes of one read, unless a record is larger. */
 const READ_BYTES = 65_536
 const EMPTY = new Uint8Array()
+const ignore = (): void => undefined
 /** Read buffers of one size kept for the next reader. */
 const POOL_BUFFERS_MAX = 16
 /** Jumps to a place at or before the last one, until the file counts as a loop. */
@@ -91,6 +94,7 @@ export class RecordReader {
       stopAtEnd: options.stopAtEnd ?? true,
       payloadBytesMax: options.payloadBytesMax ?? 0,
       readBytes: options.readBytes ?? READ_BYTES,
+      afterRead: options.afterRead ?? ignore,
     }
     this.#buffer = takeBuffer(this.#options.readBytes)
   }
@@ -207,9 +211,10 @@ export class RecordReader {
     while (this.#filled < wanted) {
       const room = this.#buffer.length - this.#filled
       const count = this.#readAt(offset + this.#filled, room)
-      if (count === 0) return
+      if (count === 0) break
       this.#filled += count
     }
+    this.#options.afterRead()
   }
 
   #size(): number {

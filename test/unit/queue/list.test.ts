@@ -1,9 +1,13 @@
 /** The listing of the queue: see src/queue/list.ts. */
 import assert from 'node:assert/strict'
+import { chmodSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { shortId } from '#queue/id.ts'
 import { listQueues } from '#queue/list.ts'
 import { appendLog } from '#queue/logs.ts'
 import { RECORD, sizePayload } from '#queue/record.ts'
+import { prepareSpares, SpareKeeper } from '#queue/spare.ts'
+import { moveFile, queueId } from '#queue/spool.ts'
 import { captureLog } from '#test/support/log.ts'
 import { createSpool, messageBytes, recipientRecords, recordBytes, TEST_SENDER, TEST_TIME, type TestSpool } from '#test/support/spool.ts'
 
@@ -89,4 +93,51 @@ test('recipients of a message can be left unread', () => {
   using spool = createSpool()
   spool.put('hold', 'AAAAA1', messageBytes())
   assert.equal(list(spool).length, 1)
+})
+
+const MANY = Array.from({ length: 300 }, (_, i) => `old-${String(i).padStart(3, '0')}@y`)
+const OTHERS = MANY.map((each) => each.replace('old', 'new'))
+
+function withRecipients(addresses: readonly string[]): Uint8Array {
+  return messageBytes({ envelope: [...TEST_TIME, TEST_SENDER, ...addresses.flatMap(recipientRecords)] })
+}
+
+/** All recipients by queue id; when the first one is known, `change` happens. */
+function listedAcross(spool: TestSpool, change: () => void): Map<string, string[]> {
+  const found = new Map<string, string[]>()
+  for (const { id, recipients } of listQueues(spool.spool, OPTIONS)) {
+    const to: string[] = []
+    if (!found.has(id)) found.set(id, to)
+    for (const { address } of recipients) {
+      to.push(address)
+      if (to.length === 1 && found.size === 1) change()
+    }
+  }
+  return found
+}
+
+test('listQueues() goes on with a message that moves meanwhile', () => {
+  using spool = createSpool()
+  const id = spool.put('active', 'AAAAA1', withRecipients(MANY))
+  assert.deepEqual(listedAcross(spool, () => void moveFile(spool.spool, id, 'active', 'deferred')).get(id), MANY)
+})
+
+test('listQueues() shows nothing of the message that is written over one that left meanwhile', () => {
+  using spool = createSpool()
+  prepareSpares(spool.spool, { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 })
+  const inActive = (name: string): string => `${spool.path}/active/${name}`
+  const inode = statSync(inActive(spool.put('active', 'temporary', withRecipients(MANY)))).ino
+  const id = shortId(1, inode)
+  renameSync(inActive('temporary'), inActive(id))
+  const next = queueId('AAAAA2')
+  const found = listedAcross(spool, () => {
+    assert.equal(new SpareKeeper(spool.spool).keep(id, 100, 1), 'kept')
+    const [kept = ''] = readdirSync(`${spool.path}/spare`)
+    writeFileSync(`${spool.path}/spare/${kept}`, withRecipients(OTHERS))
+    chmodSync(`${spool.path}/spare/${kept}`, 0o700)
+    renameSync(`${spool.path}/spare/${kept}`, `${spool.path}/incoming/${next}`)
+  })
+  const shown = found.get(id) ?? []
+  assert.deepEqual(shown, MANY.slice(0, shown.length))
+  assert.deepEqual(found.get(next), OTHERS)
 })
