@@ -73,7 +73,7 @@ export class QueueManager {
     this.#clock = clock
     this.#ticks = ticks
     this.#spool = openSpool(config, '.')
-    this.#spares = new SpareKeeper(this.#spool)
+    this.#spares = new SpareKeeper(this.#spool, config.str('queue_commit') === 'journal')
     this.#router = openRouter(config)
     this.#bounces = openBounceClient(config)
     this.#journal = journalOf(this.#spool)

@@ -62,18 +62,22 @@ export type Kept = 'kept' | 'gone' | 'declined'
 /** The side of qmgr: one per process. */
 export class SpareKeeper {
   readonly #spool: Spool
+  readonly #records: boolean
   /** Not none: an earlier queue manager may have left some. */
   #count = 1
   #declined = 0
   /** Names that were there at the last sweep. */
   #seen: ReadonlySet<string> = new Set()
 
-  constructor(spool: Spool) {
+  /** @param records The journal says what has left; without it a file must not be used again. */
+  constructor(spool: Spool, records = true) {
     this.#spool = spool
+    this.#records = records
   }
 
   /** Takes the file of a message in active/ out of the queue. `bytes`: its size, about. */
   keep(id: QueueId, bytes: number, ageSeconds: number): Kept {
+    if (!this.#records) return 'declined'
     const inode = decodeId(id)?.inode
     if (inode === undefined || bytes > BYTES_MAX || ageSeconds > AGE_MAX_SECONDS || !this.#hasRoom()) return 'declined'
     const path = queuePath(this.#spool, 'active', id)

@@ -131,6 +131,8 @@ export async function recordRemoved(spool: Spool, ids: readonly QueueId[]): Prom
 /** While the mail system runs: the queue manager takes over the segments of processes that have ended, its predecessor's too. */
 export async function adoptOrphans(spool: Spool): Promise<void> {
   const orphans = segmentPaths(spool).filter(isOrphan)
+  // A queue manager that was killed could not: what it removed last must stay away.
+  await syncRemovals(spool, ['active'])
   if (orphans.length === 0) return
   const { open } = openMessages(segmentPaths(spool).map(readSegment).filter((content) => content !== undefined))
   await sayLeft(spool, journalOf(spool), open)

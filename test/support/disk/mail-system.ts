@@ -138,7 +138,7 @@ export class MailManager {
     this.#bounces = openBounces(bounces, world)
     this.#delivered = openDelivered(config, this.#bounces.client)
     this.#scheduler = new Scheduler(transportRules(config))
-    this.#spares = new SpareKeeper(spool)
+    this.#spares = new SpareKeeper(spool, config.str('queue_commit') === 'journal')
     const clock = { now: () => Date.now() }
     const journal = journalOf(spool)
     const usesJournal = config.str('queue_commit') === 'journal'
