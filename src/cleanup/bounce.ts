@@ -19,7 +19,8 @@ const cleanupLog = log.as('cleanup')
  */
 export async function returnToSender(state: MessageState): Promise<void> {
   try {
-    state.file.flush()
+    // It is read from the file, in which another message may have been (queue/spare.ts).
+    state.file.end()
     await state.tools.bounceRejected?.(refusedMessage(state))
     state.errors = 0
     state.discard = true

@@ -12,7 +12,7 @@ type Pending = { original: string | undefined; dsnOrcpt: string; notify: number 
 
 const nothingPending = (): Pending => ({ original: undefined, dsnOrcpt: '', notify: 0 })
 
-/** Recipients that are not done, in file order. The file's buffer must have been written out. */
+/** Recipients that are not done, in file order. The file must have been ended. */
 export function readGroups(file: QueueFile): RefusedRecipient[] {
   const recipients: RefusedRecipient[] = []
   const reader = new RecordReader(file.fd)

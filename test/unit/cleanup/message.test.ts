@@ -1,6 +1,6 @@
 /** Messages through cleanup, on a real directory. */
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { openCleanup, type CleanupFlags } from '#cleanup/cleanup.ts'
@@ -11,6 +11,7 @@ import type { RefusedMessage } from '#cleanup/tools.ts'
 import { openCommitter } from '#queue/commit.ts'
 import { readLog } from '#queue/logs.ts'
 import { RECORD } from '#queue/record.ts'
+import { prepareSpares } from '#queue/spare.ts'
 import { createQueueFile } from '#queue/write.ts'
 import { FixedClock } from '#system/clock.ts'
 import { Maps } from '#tables/maps.ts'
@@ -208,6 +209,29 @@ test('cleanup returns refused mail to its sender where the client asks for it', 
   ])
   assert.deepEqual(readdirSync(join(queue.path, 'incoming')), [])
   assert.ok(captured.texts().includes(`${result.id}: removed (discarded)`))
+})
+
+test('cleanup returns refused mail without what the file held before', async () => {
+  using _ = captureLog()
+  using queue = testSpool({ header_checks: 'static:REJECT' })
+  prepareSpares(queue.spool, { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 })
+  const old = join(queue.path, 'spare/old')
+  // Read from anywhere it is one recipient after the other.
+  writeFileSync(old, 'R'.repeat(10_000), { mode: 0o600 })
+  const inode = statSync(old).ino
+  renameSync(old, join(queue.path, `spare/${inode.toString(16).toUpperCase()}.1`))
+  let returned: RefusedMessage | undefined
+  let bytes = Buffer.alloc(0)
+  const bounceRejected = (message: RefusedMessage): Promise<void> => {
+    const path = join(queue.path, 'incoming', message.id)
+    assert.equal(statSync(path).ino, inode)
+    bytes = readFileSync(path)
+    returned = message
+    return Promise.resolve()
+  }
+  await submitMessage(queue.config, { ...ALL, bounce: true }, mail('A: b\n\nx'), { bounceRejected })
+  assert.equal(bytes.includes('RRRR'), false)
+  assert.deepEqual(returned?.recipients.map(({ address }) => address), ['bob@example.net'])
 })
 
 const failingBounce = (): Promise<void> => Promise.reject(new Error('bounce service failure'))
