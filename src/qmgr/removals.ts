@@ -50,7 +50,7 @@ export class Removals {
     const { spool, spares, clock, log } = this.#tools
     try {
       if (repeated) removeLog(spool, 'defer', id)
-      const kept = spares.keep(id, envelope.contentSize, clock.now() / 1000 - envelope.createTime)
+      const kept = spares.keep(id, envelope.dataOffset + envelope.contentSize, clock.now() / 1000 - envelope.createTime)
       // A file that is gone was put on hold or requeued by postsuper: it has not left.
       if (kept === 'kept') this.#left(id, envelope.createTime)
       if (kept !== 'declined') return this.#tools.wake()

@@ -34,6 +34,8 @@ const KEPT_MAX = 1024
 const RECOUNT_EVERY = 32
 /** Larger files are not worth emptying. */
 const BYTES_MAX = 65_536
+/** One that grew larger all the same is not used: who looks at a larger one need not think of the next message. */
+export const USED_BYTES_MAX = 2 * BYTES_MAX
 /** Older messages are not in the journal any more, which alone can tell after a crash whose file this was. */
 const AGE_MAX_SECONDS = 30
 /** New messages made without a look into a folder that was empty; names missed in a row until the list is old. */
@@ -189,8 +191,8 @@ function openTaken(path: string, inode: number | bigint): TakenFile | undefined 
   try {
     fd = files.open(path, O_RDWR | O_NOFOLLOW)
     const facts = files.fstat(fd)
-    const isOurs = isRetired(facts) && facts.links === 1 && facts.inode === inode && isLetGo(fd)
-    if (isOurs) return { fd, inode, size: facts.size }
+    const isOurs = isRetired(facts) && facts.links === 1 && facts.inode === inode && facts.size <= USED_BYTES_MAX
+    if (isOurs && isLetGo(fd)) return { fd, inode, size: facts.size }
   } catch (error) {
     discard(path, fd)
     throw error

@@ -13,8 +13,9 @@ import { fatal, parseOrUsage, runCommand, type CommandLine } from '#commands/get
 import { enterQueue } from '#commands/queue-owner.ts'
 import { loadTrustedConfig } from '#commands/setgid.ts'
 import { processConsole, type Console } from '#commands/console.ts'
-import { isQueueId, openSpool, pathIn, relativePath, type QueueName, type Spool } from '#queue/spool.ts'
-import { errnoCode, errnoText, isErrno } from '#system/errno.ts'
+import { peekAt } from '#queue/peek.ts'
+import { isQueueId, openSpool, relativePath, type QueueName, type Spool } from '#queue/spool.ts'
+import { errnoCode, errnoText } from '#system/errno.ts'
 import { FileListing, ShowError, type ShowOptions } from './show.ts'
 
 const PROGRAM = typedAs('postcat')
@@ -76,14 +77,11 @@ function showQueued(spool: Spool, id: string, options: ShowOptions, console: Con
   for (const queue of SEARCHED_QUEUES) {
     const name = relativePath(spool, queue, id)
     try {
-      const fd = openSync(pathIn(spool, name), 'r')
-      closeSync(fd)
+      if (peekAt(spool, queue, id, (source) => showSource(name, source, options, console))) return
     } catch (error) {
-      if (isErrno(error, 'ENOENT')) continue
+      if (errnoCode(error) === undefined) throw error
       fatal(PROGRAM, `open queue file ${id}: ${errnoText(error)}`)
     }
-    showFile(pathIn(spool, name), name, options, console)
-    return
   }
   fatal(PROGRAM, `open queue file ${id}: No such file or directory`)
 }

@@ -1,13 +1,15 @@
 /** Files of removed messages, kept for the next ones. */
 import assert from 'node:assert/strict'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmdirSync, statSync, truncateSync, writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { mock, test } from 'node:test'
 import { openMessage } from '#queue/content.ts'
 import { readEnvelope } from '#queue/envelope.ts'
 import { shortId } from '#queue/id.ts'
 import { markDone } from '#queue/mark.ts'
-import { deleteSpares, prepareSpares, SpareKeeper, takeSpare } from '#queue/spare.ts'
+import { deleteSpares, prepareSpares, SpareKeeper, takeSpare, USED_BYTES_MAX } from '#queue/spare.ts'
 import { queuePath, type QueueId, type Spool } from '#queue/spool.ts'
 import { createQueueFile, type QueueFile } from '#queue/write.ts'
 import { nodeFileSystem, substituteFiles } from '#system/files.ts'
@@ -194,6 +196,18 @@ test('takeSpare: a file that an agent still has in hand, which qmgr gave up, is 
   agent.close()
   assert.equal(readEnvelope(file.fd, { id: file.id }).recipients.length, 1)
   assert.deepEqual(spares(made), [])
+  file.remove()
+})
+
+test('takeSpare: a large file is deleted, not used: those who look at one do not expect another message in it', () => {
+  using made = withSpares()
+  const id = activeMessage(made)
+  truncateSync(queuePath(made.spool, 'active', id), USED_BYTES_MAX + 1)
+  const { ino } = statSync(queuePath(made.spool, 'active', id))
+  const held = openSync(queuePath(made.spool, 'active', id), 'r')
+  const file = reuse(made, id)
+  assert.notEqual(statSync(file.path).ino, ino)
+  closeSync(held)
   file.remove()
 })
 
