@@ -137,7 +137,7 @@ const supplies = new Map<string, Supply>()
 /**
  * Takes a kept file for a new message: it is moved to the path that `pathFor` gives it. undefined: there is none.
  *
- * @throws {NodeJS.ErrnoException} EMFILE, EIO and kin; no file is left behind then.
+ * @throws {NodeJS.ErrnoException} EMFILE, EIO and kin, of the file itself; it is not left behind then.
  */
 export function takeSpare(spool: Spool, pathFor: (inode: number | bigint) => string): TakenFile | undefined {
   const supply = supplyOf(spool)
@@ -174,14 +174,13 @@ function nextName(spool: Spool, supply: Supply): string | undefined {
   return supply.names.pop()
 }
 
-/** `false`: another process took it; or the file should go to a hash directory that is still to be made. */
+/** `false`: another process took it; or the file should go to a hash directory that is still to be made, or can't be moved. */
 function move(spool: Spool, from: string, to: string): boolean {
   try {
     files.rename(pathIn(spool, from), to)
     return true
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return false
-    throw error
+  } catch {
+    return false
   }
 }
 
@@ -220,10 +219,14 @@ function inodeOf(name: string): number | bigint {
   return Number.isSafeInteger(inode) ? inode : BigInt(`0x${digits}`)
 }
 
-/** Those from the future wait until the sweep: the clock was set back. */
+/** Those from the future wait until the sweep: the clock was set back. A folder that can't be read must not stop new mail. */
 function restedNames(spool: Spool): string[] {
   const latest = Date.now() - REST_MS
-  return spareNames(spool).filter((name) => Number.parseInt(name.slice(name.indexOf('.') + 1), TIME_BASE) <= latest)
+  try {
+    return spareNames(spool).filter((name) => Number.parseInt(name.slice(name.indexOf('.') + 1), TIME_BASE) <= latest)
+  } catch {
+    return []
+  }
 }
 
 /** Makes the folder. @param owner Who owns queue files, when this process is root. */

@@ -12,9 +12,9 @@ import { markDone } from '#queue/mark.ts'
 import { deleteSpares, prepareSpares, SpareKeeper, takeSpare, USED_BYTES_MAX } from '#queue/spare.ts'
 import { queuePath, type QueueId, type Spool } from '#queue/spool.ts'
 import { createQueueFile, type QueueFile } from '#queue/write.ts'
-import { nodeFileSystem, substituteFiles } from '#system/files.ts'
+import { nodeFileSystem, substituteFiles, type DirectoryReader } from '#system/files.ts'
 import type { LockMode } from '#system/posix.ts'
-import { failAt } from '#test/support/failing-files.ts'
+import { errnoError, failAt } from '#test/support/failing-files.ts'
 import { captureLog } from '#test/support/log.ts'
 import { createSpool, messageBytes, type TestSpool } from '#test/support/spool.ts'
 
@@ -155,6 +155,28 @@ test('takeSpare: a file with an execute bit is deleted, not used', () => {
   using clock = later(1000)
   assert.equal(takeSpare(made.spool, () => path), undefined)
   assert.equal(existsSync(path), false)
+  void clock
+})
+
+function refuse(path: string): void {
+  if (path.includes('/spare')) throw errnoError('EACCES')
+}
+
+test('createQueueFile: a folder of kept files that can be neither read nor moved from does not stop new mail', () => {
+  using made = withSpares()
+  new SpareKeeper(made.spool).keep(activeMessage(made), 100, 1)
+  using clock = later(1000)
+  const openDirectory = (path: string): DirectoryReader => (refuse(path), nodeFileSystem.openDirectory(path))
+  const rename = (from: string, to: string): void => (refuse(from), nodeFileSystem.rename(from, to))
+  for (const broken of [{ openDirectory }, { rename }]) {
+    using substitute = substituteFiles({ ...nodeFileSystem, ...broken })
+    for (let i = 0; i < 3; i += 1) {
+      const file = createQueueFile(made.spool, 'incoming')
+      assert.equal(statSync(file.path).size, 0)
+      file.remove()
+    }
+    void substitute
+  }
   void clock
 })
 
