@@ -12,7 +12,7 @@ import { markDone } from '#queue/mark.ts'
 import { deleteSpares, prepareSpares, SpareKeeper, takeSpare, USED_BYTES_MAX } from '#queue/spare.ts'
 import { queuePath, type QueueId, type Spool } from '#queue/spool.ts'
 import { createQueueFile, type QueueFile } from '#queue/write.ts'
-import { nodeFileSystem, substituteFiles, type DirectoryReader } from '#system/files.ts'
+import { nodeFileSystem, substituteFiles, type FileSystem } from '#system/files.ts'
 import type { LockMode } from '#system/posix.ts'
 import { errnoError, failAt } from '#test/support/failing-files.ts'
 import { captureLog } from '#test/support/log.ts'
@@ -162,13 +162,16 @@ function refuse(path: string): void {
   if (path.includes('/spare')) throw errnoError('EACCES')
 }
 
+const BROKEN: readonly Partial<FileSystem>[] = [
+  { openDirectory: (path) => (refuse(path), nodeFileSystem.openDirectory(path)) },
+  { rename: (from, to) => (refuse(from), nodeFileSystem.rename(from, to)) },
+]
+
 test('createQueueFile: a folder of kept files that can be neither read nor moved from does not stop new mail', () => {
   using made = withSpares()
   new SpareKeeper(made.spool).keep(activeMessage(made), 100, 1)
   using clock = later(1000)
-  const openDirectory = (path: string): DirectoryReader => (refuse(path), nodeFileSystem.openDirectory(path))
-  const rename = (from: string, to: string): void => (refuse(from), nodeFileSystem.rename(from, to))
-  for (const broken of [{ openDirectory }, { rename }]) {
+  for (const broken of BROKEN) {
     using substitute = substituteFiles({ ...nodeFileSystem, ...broken })
     for (let i = 0; i < 3; i += 1) {
       const file = createQueueFile(made.spool, 'incoming')
