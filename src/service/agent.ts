@@ -97,8 +97,8 @@ export async function endAll(
 ): Promise<DeliverReply> {
   const { request, message, tools } = delivery
   // All at once, so that their records share a sync.
-  const stays = await Promise.all(
-    recipients.map(async (recipient) => tools.delivered[end](request, recipient, report, message.fd))
-  )
-  return stays.includes(true) ? LEFT : DONE
+  const ends = recipients.map(async (recipient) => tools.delivered[end](request, recipient, report, message.fd))
+  // None may be marked after the message was closed: by then the descriptor may be that of another one.
+  await Promise.allSettled(ends)
+  return (await Promise.all(ends)).includes(true) ? LEFT : DONE
 }

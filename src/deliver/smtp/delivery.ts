@@ -26,14 +26,15 @@ export async function deliverRequest(request: DeliverRequest, client: SmtpClient
   const handoff = Date.now()
   const message = openQueueFile(request, client)
   if (message === undefined) return { status: -1 }
+  const { softBounce, assumeFinal: parameter } = client.settings
+  const assumeFinal = parameter || client.flags.includes('X')
+  const tools = { delivered: client.delivered, softBounce, assumeFinal, logTls: client.settings.logTlsFeatures, fd: message.fd }
+  const progress = new Progress(request, handoff, tools)
   try {
-    const { softBounce, assumeFinal: parameter } = client.settings
-    const assumeFinal = parameter || client.flags.includes('X')
-    const tools = { delivered: client.delivered, softBounce, assumeFinal, logTls: client.settings.logTlsFeatures, fd: message.fd }
-    const progress = new Progress(request, handoff, tools)
     const passed = await new Delivery(progress, message, client).run()
     return passed ?? await progress.reply()
   } finally {
+    await progress.settled()
     message.close()
   }
 }

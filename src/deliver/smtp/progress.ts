@@ -131,6 +131,11 @@ export class Progress {
     return { status: this.#stays ? -1 : 0, ...(this.#hop === undefined ? {} : { hop: this.#hop }) }
   }
 
+  /** Resolves when nothing will be marked any more: only then may the queue file be closed. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#pending)
+  }
+
   #end(slot: Slot, failure: Failure, throttle: boolean): void {
     slot.state = 'done'
     const report: RecipientReport = {
