@@ -19,8 +19,7 @@ const cleanupLog = log.as('cleanup')
  */
 export async function returnToSender(state: MessageState): Promise<void> {
   try {
-    // It is read from the file, in which another message may have been (queue/spare.ts).
-    state.file.end()
+    state.file.flush()
     await state.tools.bounceRejected?.(refusedMessage(state))
     state.errors = 0
     state.discard = true

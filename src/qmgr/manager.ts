@@ -116,9 +116,11 @@ export class QueueManager {
     every(SWEEP_EVERY_MS, () => this.#spares.sweep())
     every(AUDIT_EVERY_MS, () => void this.#auditor.round())
     // At once too: a predecessor that was killed may not have said what it removed last.
-    const adopt = (): void => void adoptOrphans(this.#spool).catch((error: unknown) => log.warning(`intake journal: ${String(error)}`))
-    adopt()
-    every(ADOPT_EVERY_MS, adopt)
+    const adopt = (isStart: boolean): void => {
+      adoptOrphans(this.#spool, isStart).catch((error: unknown) => log.warning(`intake journal: ${String(error)}`))
+    }
+    adopt(true)
+    every(ADOPT_EVERY_MS, () => adopt(false))
   }
 
   /** Receivers say that these messages stand in incoming/. */

@@ -88,9 +88,6 @@ class FsyncCommitter implements Committer {
 
   async commit(file: QueueFile): Promise<void> {
     try {
-      file.end()
-      // What an earlier message left must be gone before anything says that this is a message.
-      if (file.isUsed) await files.fdatasync(file.fd)
       file.seal()
       const folders = foldersAbove(file.spool, file.path).map(async (path) => this.#directory(path).sync())
       await settled([files.fsync(file.fd), ...folders])
@@ -158,9 +155,10 @@ class JournalCommitter implements Committer {
     const bytes = file.queue === 'maildrop' ? undefined : file.collected()
     if (!bytes) return this.#fallback.commit(file)
     try {
-      file.end()
+      file.flush()
       const queue = file.queue === 'hold' ? 'hold' : 'incoming'
       await this.#journal.append({ kind: 'message', id: file.id, queue, seconds: file.seconds, bytes })
+      // A crash brings nothing back that was refused meanwhile.
       file.seal()
     } catch (error) {
       discard(file)

@@ -3,15 +3,15 @@
  * making one and removing another. Worst off are file systems that pass over inodes deleted a moment ago, such as ext4
  * without a journal: there each new file makes the next one dearer.
  *
- * qmgr puts the files of removed messages into `spare/`, named by their inodes, which their next queue ids contain, and
- * the time; cleanup takes one that has rested, if there is one. The execute bit is gone before a file gets there, and comes back only with the
+ * qmgr puts the files of removed messages into `spare/`, named by their inodes, which their next queue ids contain;
+ * cleanup takes one, if there is one. The execute bit is gone before a file gets there, and comes back only with the
  * commit of its next message: nobody can take it for a message meanwhile. A file is taken by moving it, which only one
- * process can do, and cut to its new length by who took it, before the commit:
- * emptying it at once would cost more, and ext4 writes a file out that was emptied, as soon as it is closed.
+ * process can do, and emptied by who took it.
  *
- * After a crash of the machine a name may have come back that the file had before, with bytes of its next message in it:
- * recovery of the journal removes what stands under the name of a message that is done (journal/recover.ts). That is on
- * record within 100 ms, and the time that a sync takes: so long no file is used again.
+ * It is emptied before anything is written to it, and not overwritten: what a crash of the machine then may bring back is
+ * an earlier state of the file system, the old name with the old bytes, as if the file had been deleted. File systems
+ * that keep no order of their changes may bring back the old name with the new bytes: recovery of the journal removes
+ * what stands under the name of a message that is done, where the file belongs to another (journal/recover.ts).
  *
  * Reads, writes: spare/, made by master, emptied at its start and stop; without the folder nothing is kept. What was
  * not taken for 10 to 20 seconds is deleted: mail that was removed does not stay on the disk.
@@ -30,7 +30,7 @@ import { pathIn, queuePath, type Spool } from './spool.ts'
 export const SPARE_FOLDER = 'spare'
 
 /** Files kept at most; how many removals to wait for until a full folder is counted again. */
-const KEPT_MAX = 1024
+const KEPT_MAX = 256
 const RECOUNT_EVERY = 32
 /** Larger files are not worth emptying. */
 const BYTES_MAX = 65_536
@@ -47,11 +47,7 @@ const TRIES_MAX = 2 * MISSES_MAX
 const EMPTY_MODE = 0o600
 const PERMISSIONS = 0o7777
 const HEXADECIMAL = 16
-const TIME_BASE = 36
-/** The inode, and milliseconds since 1970 to the base of 36. */
-const SPARE_NAME = /^[0-9A-F]{1,16}\.[0-9a-z]{1,11}$/
-/** How long a file rests before it is used again. */
-const REST_MS = 400
+const INODE_NAME = /^[0-9A-F]{1,16}$/
 
 /** Whether a file in active/ had left the queue when its queue manager was killed: it only had to be moved. */
 export function isRetired(facts: FileFacts): boolean {
@@ -89,7 +85,7 @@ export class SpareKeeper {
       return isErrno(error, 'ENOENT') ? 'gone' : 'declined'
     }
     try {
-      files.rename(path, pathIn(this.#spool, `${SPARE_FOLDER}/${inode}.${Date.now().toString(TIME_BASE)}`))
+      files.rename(path, pathIn(this.#spool, `${SPARE_FOLDER}/${inode}`))
     } catch {
       // No such folder, or one on another file system.
       return 'declined'
@@ -126,8 +122,8 @@ export class SpareKeeper {
   }
 }
 
-/** An open file without execute bit, with `size` bytes of what it held before. */
-export type TakenFile = { readonly fd: number; readonly inode: number | bigint; readonly size: number }
+/** An open, empty file without execute bit. */
+export type TakenFile = { readonly fd: number; readonly inode: number | bigint }
 
 /** Names read and not tried yet, by queue directory. */
 type Supply = { names: string[]; skip: number; misses: number }
@@ -167,7 +163,7 @@ function nextName(spool: Spool, supply: Supply): string | undefined {
     supply.misses = 0
     supply.skip -= 1
     if (supply.skip > 0) return undefined
-    supply.names = restedNames(spool)
+    supply.names = namesOrNone(spool)
     if (process.pid % 2 === 0) supply.names.reverse()
     supply.skip = supply.names.length === 0 ? LOOK_EVERY : 0
   }
@@ -186,18 +182,30 @@ function move(spool: Spool, from: string, to: string): boolean {
 
 /** undefined: the file is not what its name says; then it is deleted. */
 function openTaken(path: string, inode: number | bigint): TakenFile | undefined {
-  let fd: number | undefined
   try {
-    fd = files.open(path, O_RDWR | O_NOFOLLOW)
-    const facts = files.fstat(fd)
-    const isOurs = isRetired(facts) && facts.links === 1 && facts.inode === inode && facts.size <= USED_BYTES_MAX
-    if (isOurs && isLetGo(fd)) return { fd, inode, size: facts.size }
+    if (empty(path, inode)) return { fd: files.open(path, O_RDWR | O_NOFOLLOW), inode }
   } catch (error) {
-    discard(path, fd)
+    files.unlink(path)
     throw error
   }
-  discard(path, fd)
+  files.unlink(path)
   return undefined
+}
+
+/**
+ * Empties the file through a descriptor of its own: ext4 writes out what was written through one that emptied the file,
+ * as soon as it is closed, and most mail is gone before it need be on the disk.
+ */
+function empty(path: string, inode: number | bigint): boolean {
+  const fd = files.open(path, O_RDWR | O_NOFOLLOW)
+  try {
+    const facts = files.fstat(fd)
+    const isOurs = isRetired(facts) && facts.links === 1 && facts.inode === inode && facts.size <= USED_BYTES_MAX && isLetGo(fd)
+    if (isOurs && facts.size > 0) files.ftruncate(fd, 0)
+    return isOurs
+  } finally {
+    files.close(fd)
+  }
 }
 
 /**
@@ -208,22 +216,15 @@ function isLetGo(fd: number): boolean {
   return files.flock(fd, 'exclusive', false) && files.flock(fd, 'unlock', false)
 }
 
-function discard(path: string, fd: number | undefined): void {
-  if (fd !== undefined) files.close(fd)
-  files.unlink(path)
-}
-
 function inodeOf(name: string): number | bigint {
-  const [digits = ''] = name.split('.')
-  const inode = Number.parseInt(digits, HEXADECIMAL)
-  return Number.isSafeInteger(inode) ? inode : BigInt(`0x${digits}`)
+  const inode = Number.parseInt(name, HEXADECIMAL)
+  return Number.isSafeInteger(inode) ? inode : BigInt(`0x${name}`)
 }
 
-/** Those from the future wait until the sweep: the clock was set back. A folder that can't be read must not stop new mail. */
-function restedNames(spool: Spool): string[] {
-  const latest = Date.now() - REST_MS
+/** A folder that can't be read must not stop new mail. */
+function namesOrNone(spool: Spool): string[] {
   try {
-    return spareNames(spool).filter((name) => Number.parseInt(name.slice(name.indexOf('.') + 1), TIME_BASE) <= latest)
+    return spareNames(spool)
   } catch {
     return []
   }
@@ -246,7 +247,7 @@ function spareNames(spool: Spool): string[] {
   try {
     const reader = files.openDirectory(pathIn(spool, SPARE_FOLDER))
     try {
-      for (let name = reader.read(); name !== undefined; name = reader.read()) if (SPARE_NAME.test(name)) names.push(name)
+      for (let name = reader.read(); name !== undefined; name = reader.read()) if (INODE_NAME.test(name)) names.push(name)
     } finally {
       reader.close()
     }

@@ -43,8 +43,6 @@ type Opened = {
   readonly id: QueueId
   readonly fd: number
   readonly time: MicroTime
-  /** Bytes in the file that are not of this message. */
-  readonly used?: number
 }
 
 /** A queue file in the making. Its maker either commits or removes it. */
@@ -65,9 +63,8 @@ export class QueueFile {
   /** File offset of the first byte in the buffer. */
   #start = 0
   #open = true
-  #used: number
 
-  constructor({ spool, queue, id, fd, time, used = 0 }: Opened) {
+  constructor({ spool, queue, id, fd, time }: Opened) {
     this.spool = spool
     this.#queue = queue
     this.id = id
@@ -75,7 +72,6 @@ export class QueueFile {
     this.seconds = time.seconds
     this.microseconds = time.microseconds
     this.mode = 0o700 | EXTRA_MODE[queue]
-    this.#used = used
   }
 
   /** The queue the file is in now. */
@@ -158,19 +154,9 @@ export class QueueFile {
     this.#filled = 0
   }
 
-  /** Whether bytes of an earlier message may still be on the disk in place of what was written. */
-  get isUsed(): boolean {
-    return this.#used > 0
-  }
-
-  /** Writes out all, and ends the file after it. */
-  end(): void {
-    this.flush()
-    if (this.#used > this.#start) files.ftruncate(this.fd, this.#start)
-  }
-
-  /** Says that it is a whole message: qmgr delivers what it finds so, also after a crash. */
+  /** Writes out all, and says that it is a whole message: qmgr delivers what it finds so, also after a crash. */
   seal(): void {
+    this.flush()
     files.fchmod(this.fd, this.mode)
   }
 
@@ -222,7 +208,7 @@ function newId({ longIds }: Spool, { seconds, microseconds }: MicroTime, inode: 
 function reusedFile(spool: Spool, queue: CreateQueue): QueueFile | undefined {
   const time = microTime()
   const taken = takeSpare(spool, (inode) => queuePath(spool, queue, newId(spool, time, inode)))
-  return taken && new QueueFile({ spool, queue, id: newId(spool, time, taken.inode), fd: taken.fd, time, used: taken.size })
+  return taken && new QueueFile({ spool, queue, id: newId(spool, time, taken.inode), fd: taken.fd, time })
 }
 
 /** Gives the open file its queue id. Closes and deletes it when that fails. */

@@ -128,12 +128,16 @@ export async function recordRemoved(spool: Spool, ids: readonly QueueId[]): Prom
   await journal.close()
 }
 
-/** While the mail system runs: the queue manager takes over the segments of processes that have ended, its predecessor's too. */
-export async function adoptOrphans(spool: Spool): Promise<void> {
+/**
+ * While the mail system runs: the queue manager takes over the segments of processes that have ended, its predecessor's too.
+ *
+ * @param isStart It has just started: what its predecessor removed last may be on record nowhere, nor any segment of its own be there.
+ */
+export async function adoptOrphans(spool: Spool, isStart = false): Promise<void> {
   const orphans = segmentPaths(spool).filter(isOrphan)
   // A queue manager that was killed could not: what it removed last must stay away.
   await syncRemovals(spool, ['active'])
-  if (orphans.length === 0) return
+  if (orphans.length === 0 && !isStart) return
   const { open } = openMessages(segmentPaths(spool).map(readSegment).filter((content) => content !== undefined))
   await sayLeft(spool, journalOf(spool), open)
   const contents = orphans.map(readSegment).filter((content) => content !== undefined)

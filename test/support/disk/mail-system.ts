@@ -174,13 +174,13 @@ export class MailManager {
       moveFile(spool, id, 'active', 'incoming')
     }
     this.flush(false)
-    const adopt = (): void => {
-      adoptOrphans(spool).catch((error: unknown) => log.warning(String(error)))
+    const adopt = (isStart: boolean): void => {
+      adoptOrphans(spool, isStart).catch((error: unknown) => log.warning(String(error)))
     }
-    adopt()
+    adopt(true)
     this.#timers.push(setInterval(() => this.#intake.scan('deferred'), config.time('queue_run_delay') * 1000))
     this.#timers.push(setInterval(() => this.#active.retryStranded(), 10_000))
-    this.#timers.push(setInterval(adopt, ADOPT_EVERY_MS))
+    this.#timers.push(setInterval(() => adopt(false), ADOPT_EVERY_MS))
     this.#timers.push(setInterval(() => this.#spares.sweep(), SWEEP_EVERY_MS))
   }
 

@@ -219,7 +219,7 @@ test('cleanup returns refused mail without what the file held before', async () 
   // Read from anywhere it is one recipient after the other.
   writeFileSync(old, 'R'.repeat(10_000), { mode: 0o600 })
   const inode = statSync(old).ino
-  renameSync(old, join(queue.path, `spare/${inode.toString(16).toUpperCase()}.1`))
+  renameSync(old, join(queue.path, `spare/${inode.toString(16).toUpperCase()}`))
   let returned: RefusedMessage | undefined
   let bytes = Buffer.alloc(0)
   const bounceRejected = (message: RefusedMessage): Promise<void> => {
