@@ -156,7 +156,10 @@ class Life implements World {
       // Recovery puts a fresh file in place of a damaged one.
       const next = this.#changes[at + 1]
       if (next?.kind === 'link' && next.dir === change.dir && next.name === change.name) continue
-      this.#ledger.removed(change.name, at + 1, this.#untilSaid(this.#times[at] ?? 0))
+      // A file to be used again has left when its execute bit is gone, one change before its name.
+      const before = change.kind === 'rename' ? this.#changes[at - 1] : undefined
+      const left = before?.kind === 'attributes' && before.inode === change.inode ? at : at + 1
+      this.#ledger.removed(change.name, left, this.#untilSaid(this.#times[at] ?? 0))
     }
     return {
       changes: this.#changes, times: this.#times, ledger: this.#ledger, remains: this.#remains, calls: this.#calls, problems: this.#problems,
