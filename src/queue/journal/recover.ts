@@ -15,7 +15,7 @@ import { errnoText } from '#system/errno.ts'
 import { files, O_CREAT, O_EXCL, O_RDONLY, O_RDWR } from '#system/files.ts'
 import { isSamePageCache } from '#system/page-cache.ts'
 import { readEnvelope } from '#queue/envelope.ts'
-import { decodeId, type QueueId } from '#queue/id.ts'
+import type { QueueId } from '#queue/id.ts'
 import { makePrivateFolder } from '#queue/owner.ts'
 import { QueueFileError } from '#queue/record.ts'
 import { isRetired } from '#queue/spare.ts'
@@ -72,8 +72,8 @@ async function recover(spool: Spool, owner: Identity): Promise<Recovery> {
   const survived = survivedMessages(spool, all)
   const restored = asUser(owner, () => {
     const missing = open.filter((entry) => restore(spool, entry, survived.has(entry))).map(({ id }) => id)
-    const used = usedFiles(spool, open, all)
-    done.filter((entry) => !survived.has(entry)).forEach((entry) => removeReturned(spool, entry, used))
+    const inodes = inodesOf(spool, open)
+    done.filter((entry) => !survived.has(entry)).forEach((entry) => removeReturned(spool, entry, inodes))
     return missing
   })
   for (const id of restored) log.info(`${id}: restored from the intake journal`, { queue_id: id })
@@ -204,41 +204,26 @@ function openMessages(contents: readonly SegmentContent[]): { open: MessageEntry
  * another one that was written over it. A whole message that was made later is another one of the same name, too large
  * for the journal. In maildrop it is on its way in again.
  */
-function removeReturned(spool: Spool, { id, seconds }: DoneEntry, used: UsedFiles): void {
+function removeReturned(spool: Spool, { id, seconds }: DoneEntry, inodes: Inodes): void {
   const queue = locate(spool, id)
   if (queue === undefined || !LIVE_QUEUES.includes(queue)) return
   const path = queuePath(spool, queue, id)
-  const created = createSeconds(path, id)
-  if (created <= seconds || isReused(path, id, created, used)) files.unlink(path)
+  if (isReused(path, inodes) || createSeconds(path, id) <= seconds) files.unlink(path)
 }
 
-/** Inodes of messages that are in the queue, and all messages of the journal by the inode that their ids name. */
-type UsedFiles = {
-  readonly inodes: ReadonlySet<number | bigint | undefined>
-  readonly messages: ReadonlyMap<string | undefined, readonly MessageEntry[]>
-}
+/** Files of messages that are in the queue. */
+type Inodes = ReadonlySet<number | bigint | undefined>
 
-function usedFiles(spool: Spool, open: readonly MessageEntry[], contents: readonly SegmentContent[]): UsedFiles {
-  const inodes = new Set(open.flatMap(({ id }) => {
+function inodesOf(spool: Spool, messages: readonly MessageEntry[]): Inodes {
+  return new Set(messages.flatMap(({ id }) => {
     const queue = locate(spool, id)
     return queue === undefined ? [] : [files.lstat(queuePath(spool, queue, id))?.inode]
   }))
-  const messages = contents.flatMap(({ entries }) => entries.filter((entry) => entry.kind === 'message'))
-  return { inodes, messages: Map.groupBy(messages, ({ id }) => decodeId(id)?.inode) }
 }
 
-/**
- * Whether the file belongs to a later message: the crash brought back only the name that it had before (queue/spare.ts).
- * Its own name may be gone, and it be restored to a new file, or done as well. No file is used again while its message
- * is in the queue: a message whose id names the same inode, and that was made after what is in the file, was made in it.
- */
-function isReused(path: string, id: QueueId, created: number, { inodes, messages }: UsedFiles): boolean {
-  const actual = files.lstat(path)?.inode
-  if (inodes.has(actual)) return true
-  const inode = decodeId(id)?.inode
-  if (actual?.toString(16).toUpperCase() !== inode) return false
-  return (messages.get(inode) ?? []).some((other) => other.id !== id
-    && (other.seconds > created || (other.seconds === created && compareFile(path, other.id, other.bytes) !== 'other')))
+/** Whether the file belongs to a later message: the crash brought back only the name that it had before (queue/spare.ts). */
+function isReused(path: string, inodes: Inodes): boolean {
+  return inodes.has(files.lstat(path)?.inode)
 }
 
 /** When the message in a file was made; -Infinity: it is no whole message. */

@@ -9,9 +9,7 @@ import { adoptOrphans, journaledMessages, prepareJournal, recordRemoved, recover
 import { isNeeded, readSegment, segmentPaths } from '#queue/journal/folder.ts'
 import { readEnvelope } from '#queue/envelope.ts'
 import { RECORD } from '#queue/record.ts'
-import { decodeId } from '#queue/id.ts'
-import { prepareSpares, SpareKeeper } from '#queue/spare.ts'
-import { moveFile, queueId, queuePath, type QueueId } from '#queue/spool.ts'
+import { queueId, queuePath, type QueueId } from '#queue/spool.ts'
 import { createQueueFile } from '#queue/write.ts'
 import { nodeFileSystem, O_CREAT, substituteFiles } from '#system/files.ts'
 import { UNKNOWN_PAGE_CACHE } from '#system/page-cache.ts'
@@ -220,46 +218,6 @@ test('adoptOrphans() deletes the segment of a dead writer, but not one whose "do
   await adoptOrphans(spool.spool)
   assert.deepEqual(segmentPaths(spool.spool), [])
   assert.ok(messages)
-})
-
-/** A message of that time, as text. */
-function messageAt(ms: number): string {
-  const envelope: RecordPair[] = [[RECORD.time, `${Math.trunc(ms / 1000)} 0`], TEST_SENDER, ...recipientRecords('bob@example.net')]
-  return Buffer.from(messageBytes({ envelope })).toString('latin1')
-}
-
-/** A message leaves the queue, and another takes its file; a power cut then takes back the name of the file. */
-async function cutAfterReuse(spool: TestSpool, isNextDone: boolean): Promise<{ left: QueueId; next: QueueId }> {
-  prepareSpares(spool.spool, me)
-  const now = Date.now()
-  const [left = queueId('A')] = await commit(spool, [messageAt(now)])
-  moveFile(spool.spool, left, 'incoming', 'active')
-  assert.equal(new SpareKeeper(spool.spool).keep(left, 100, 0), 'kept')
-  const remover = new JournalWriter(spool.spool)
-  await remover.append({ kind: 'done', id: left, seconds: Math.trunc(now / 1000) })
-  using clock = mockClock(now + 2000)
-  // The folder was empty: the next message does not look into it.
-  createQueueFile(spool.spool, 'incoming').remove()
-  const [next = queueId('B')] = await commit(spool, [messageAt(now + 2000)])
-  assert.equal(decodeId(next)?.inode, decodeId(left)?.inode)
-  if (isNextDone) await remover.append({ kind: 'done', id: next, seconds: Math.trunc(now / 1000) + 2 })
-  renameSync(queuePath(spool.spool, 'incoming', next), queuePath(spool.spool, 'active', left))
-  abandon(spool)
-  void clock
-  return { left, next }
-}
-
-test('recoverJournal() removes a name that a crash brought back with the bytes of a later message, whose own name it took', async () => {
-  using log = captureLog()
-  for (const isNextDone of [false, true]) {
-    using spool = journalSpool()
-    const { next } = await cutAfterReuse(spool, isNextDone)
-    const restored = isNextDone ? [] : [next]
-    assert.deepEqual((await recoverAfterCut(spool)).restored, restored)
-    assert.deepEqual(spool.names('active'), [])
-    assert.deepEqual(spool.names('incoming'), restored)
-  }
-  void log
 })
 
 test('recordRemoved() keeps a message that was removed by hand from coming back', async () => {
