@@ -10,8 +10,10 @@
  *
  * @module
  */
+import { isIP } from 'node:net'
+import { hostnameProblem } from '#util/hostname.ts'
 import { logicalLines, spaceWarning, startsWithSpace } from '#util/logical-lines.ts'
-import { splitOutsideBraces, stripBraces } from '#util/split.ts'
+import { splitAtChars, splitOutsideBraces, stripBraces } from '#util/split.ts'
 import { ConfigError } from './error.ts'
 import { splitNameValue } from './main-cf.ts'
 
@@ -99,11 +101,12 @@ export function parseMasterCf(
   })
 }
 
-function parseEntry({ fields, args, line }: MasterLine, defaults: MasterDefaults): ServiceEntry {
+function parseEntry(typed: MasterLine, defaults: MasterDefaults): ServiceEntry {
+  const { fields, args, line } = withPlainFields(typed)
   const field = (index: number) => fieldText(fields, index)
   const name = required(field, 0)
   const type = serviceType(required(field, 1))
-  if (type === 'inet') checkInetName(name)
+  if (type === 'inet') splitInetName(name)
   const isPrivate = flag(field, 2, true)
   if (type === 'inet' && isPrivate) throw new ConfigError('inet service cannot be private')
   const unprivileged = flag(field, 3, true)
@@ -116,6 +119,12 @@ function parseEntry({ fields, args, line }: MasterLine, defaults: MasterDefaults
     name, type, private: isPrivate, unprivileged, chroot, wakeup, wakeupOnlyIfUsed: field(5).endsWith('?'),
     processLimit, command, args: words, ...serviceOptions(words), line,
   }
+}
+
+/** Braces hold together arguments only: in the columns before them they are letters like others. */
+function withPlainFields({ fields, args, line }: MasterLine): MasterLine {
+  const words = fields.flatMap((field) => splitAtChars(field, BLANKS))
+  return { fields: words.slice(0, FIELD_NAMES.length), args: [...words.slice(FIELD_NAMES.length), ...args], line }
 }
 
 type FieldReader = (index: number) => string
@@ -165,15 +174,37 @@ function serviceType(text: string): ServiceType {
   }
 }
 
-/** `port`, `host:port`, `[address]:port`; an address without brackets has at most one colon. */
-function checkInetName(name: string): void {
-  const bracket = name.startsWith('[') ? name.indexOf(']') : -1
-  if (name.startsWith('[') && bracket < 0) throw new ConfigError(`missing "]" in "${name}"`)
-  const rest = name.slice(bracket + 1)
-  if (bracket >= 0 && !/^(?::|$)/.test(rest)) throw new ConfigError(`garbage after "]" in "${name}"`)
-  if (bracket < 0 && rest.split(':').length > 2) {
+/** The parts of an inet service's name. No `host`: the service has those of inet_interfaces. */
+export type InetName = { readonly host: string; readonly port: string }
+
+/**
+ * Splits `port`, `host:port` or `[address]:port`. Brackets do not stay; the port is a number, maybe too high, or a name.
+ *
+ * @throws {ConfigError} It is none of these.
+ */
+export function splitInetName(name: string): InetName {
+  const { host, port } = name.startsWith('[') ? splitBracketed(name) : splitAtLastColon(name)
+  if (port === '') throw new ConfigError(`missing service information in "${name}"`)
+  const anywhere = host === '' && !name.startsWith('[')
+  if (!anywhere && isIP(host) === 0 && hostnameProblem(host) !== undefined) {
     throw new ConfigError(`valid hostname or network address required in "${name}"`)
   }
+  if (/^\d.*\D/.test(port)) throw new ConfigError(`garbage after numerical service in "${name}"`)
+  return { host, port }
+}
+
+function splitBracketed(name: string): InetName {
+  const end = name.indexOf(']')
+  if (end < 0) throw new ConfigError(`missing "]" in "${name}"`)
+  const rest = name.slice(end + 1)
+  if (rest !== '' && !rest.startsWith(':')) throw new ConfigError(`garbage after "]" in "${name}"`)
+  return { host: name.slice(1, end), port: rest.slice(1) }
+}
+
+/** What has no colon is a port. */
+function splitAtLastColon(name: string): InetName {
+  const colon = name.lastIndexOf(':')
+  return { host: name.slice(0, Math.max(colon, 0)), port: name.slice(colon + 1) }
 }
 
 function withoutBraces(word: string): string {

@@ -141,7 +141,7 @@ function announce(word: string, config: Config): void {
 /** Reads both files anew. What is wrong with them is logged, and the mail system goes on as it was. */
 async function reload(master: Master, options: Options, oldLog: OpenLog): Promise<OpenLog> {
   try {
-    const config = loadConfig(options.directory)
+    const config = loadConfig(options.directory, (text) => log.warning(text))
     checkBasics(config)
     const specs = await readServices(config)
     const newLog = openProgramLog(config, { program: 'master', verbose: options.verbose })
@@ -181,9 +181,11 @@ const STAY_MS = 2_147_483_647
 async function run(options: Options): Promise<void> {
   setInterval(() => undefined, STAY_MS)
   process.umask(0o077)
-  const config = loadConfig(options.directory)
+  const warnings: string[] = []
+  const config = loadConfig(options.directory, (text) => warnings.push(text))
   process.env['MAIL_CONFIG'] = config.directory
   const masterLog = openMasterLog(config, options)
+  for (const text of warnings) log.warning(text)
   checkBasics(config)
   const owner = mailOwner(config)
   chdir(config.str('queue_directory'))

@@ -8,6 +8,7 @@ import { closeSync, unlinkSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { Config } from '#config/config.ts'
+import { ConfigError } from '#config/error.ts'
 import { readConfigFile } from '#config/load.ts'
 import { isPending } from '#config/parameters/pending.ts'
 import { MASTER_DEFAULTS, parseMasterCf, type ServiceEntry } from '#config/master-cf.ts'
@@ -35,7 +36,8 @@ export async function readServices(config: Config): Promise<ServiceSpec[]> {
   const file = join(config.directory, 'master.cf')
   warnPending(config.names(), 'main.cf')
   const defaults = { ...MASTER_DEFAULTS, chroot: isOldest(config), processLimit: config.int('default_process_limit') }
-  const entries = lastEntries(parseMasterCf(readConfigFile(file), file, defaults), (entry) => {
+  const parsed = parseMasterCf(readConfigFile(file), file, defaults, (text) => log.warning(text))
+  const entries = lastEntries(parsed, (entry) => {
     log.warning(`duplicate master.cf entry for service "${entry.name}" (${entry.type}) -- using the last entry`)
   })
   const disabled = config.list('master_service_disable')
@@ -66,7 +68,12 @@ async function specOf(entry: ServiceEntry, config: Config, file: string): Promis
     return undefined
   }
   warnPending(entry.overrides.keys(), `master.cf: ${entry.name}/${entry.type}`)
-  return serviceSpec(entry, config, program, await endpointsOf(entry, config))
+  try {
+    return serviceSpec(entry, config, program, await endpointsOf(entry, config))
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    throw new ConfigError(`${file}: line ${entry.line}: ${error.message}`)
+  }
 }
 
 /** All services of one instance. */

@@ -45,7 +45,7 @@ export function serviceSpec(entry: ServiceEntry, config: Config, program: Progra
     endpoints,
     program,
     path: join(config.str('daemon_directory'), entry.command),
-    listener: listenerName(entry),
+    listener: listenerName(entry, config),
     processes: program.kind === 'executable' ? entry.processLimit || Infinity : processCount(entry, config),
     throttleSeconds: config.time('service_throttle_time'),
   }

@@ -99,13 +99,37 @@ test('an entry with an unknown command is refused with its line; the others run'
   client.socket.destroy()
 })
 
-test('a bad master.cf starts nothing: exit status 1, and what is wrong in which line', async (t) => {
-  const folder = instanceFolder('# nothing\nsmtp inet x - n - - echo\n')
-  t.after(() => rmSync(folder, { recursive: true }))
-  const child = spawnMaster(folder)
-  await output(child)
-  assert.equal(child.exitCode, 1)
-  assert.match(readFileSync(join(folder, 'log'), 'utf8'), /master\[\d+\]: fatal: \S+\/master\.cf: line 2: field "private": bad value: "x"\n/)
+/** How a master on these files ends: its exit status and what it logged. */
+async function refused(masterCf: string, mainCf = ''): Promise<{ status: number | null; log: string }> {
+  const folder = instanceFolder(masterCf, mainCf)
+  try {
+    const child = spawnMaster(folder)
+    await output(child)
+    return { status: child.exitCode, log: readFileSync(join(folder, 'log'), 'utf8') }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+test('a bad master.cf starts nothing: exit status 1, and what is wrong in which line', async () => {
+  const cases = [
+    ['# nothing\nsmtp inet x - n - - echo\n', /line 2: field "private": bad value: "x"\n$/],
+    ['a unix - - n - - echo\nnosuchport inet n - n - - echo\n', /line 2: unknown service name: nosuchport\n$/],
+    ['a unix - - n - - echo\n[::1]:25 inet n - n - - echo\n', /line 2: bad hostname or network address: \[::1\]:25\n$/],
+  ] as const
+  for (const [text, reason] of cases) {
+    const { status, log } = await refused(text)
+    assert.equal(status, 1)
+    assert.match(log, /master\[\d+\]: fatal: \S+\/master\.cf: /)
+    assert.match(log, reason)
+    assert.doesNotMatch(log, /daemon started|process/)
+  }
+})
+
+test('a start says what is wrong with main.cf, and which lines of master.cf it skips', async () => {
+  await using master = await startMaster(`  skipped\n${ECHO}`, 'relayhost = a\nrelayhost = b')
+  assert.match(master.log(), /warning: \S+\/main\.cf, line \d+: overriding earlier entry: relayhost=a\n/)
+  assert.match(master.log(), /warning: \S+\/master\.cf: logical line must not start with whitespace: " {2}skipped"\n/)
 })
 
 test('SIGTERM ends workers and master; the locks are free and can be taken again', async () => {

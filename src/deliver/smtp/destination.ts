@@ -89,14 +89,3 @@ export function portNumber(service: string, known: ReadonlyMap<string, number>, 
   }
   return port
 }
-
-/** Reads known_tcp_ports: `name=name=number` items. Malformed items are passed over. */
-export function parseKnownPorts(text: string): Map<string, number> {
-  const ports = new Map<string, number>()
-  for (const item of splitAtChars(text)) {
-    const names = item.split('=')
-    const port = Number(names.pop())
-    if (Number.isInteger(port)) for (const name of names) ports.set(name.toLowerCase(), port)
-  }
-  return ports
-}

@@ -6,9 +6,9 @@
 import type { Config } from '#config/config.ts'
 import { ownAddresses, thisMachine, type LocalAddress } from '#config/machine.ts'
 import { canonicalAddress } from '#network/dns/hostname.ts'
+import { parseKnownPorts } from '#util/known-ports.ts'
 import { splitAtChars } from '#util/split.ts'
 import type { FamilyPreference } from './addresses.ts'
-import { parseKnownPorts } from './destination.ts'
 import { parameterNames } from './parameter-name.ts'
 import type { StageTimes } from './stage.ts'
 

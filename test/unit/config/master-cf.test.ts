@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ConfigError } from '#config/error.ts'
-import { parseMasterCf } from '#config/master-cf.ts'
+import { parseMasterCf, splitInetName } from '#config/master-cf.ts'
 
 test('parseMasterCf() reads fields, options and continuation lines', () => {
   const text = '# c\nsubmission inet n - y 10? - smtpd -v -vv\n#x\n  -o a=1 -o { b = c, d } -oe=\n\n'
@@ -41,6 +41,15 @@ test('parseMasterCf() refuses an entry in the words of master(8)', () => {
     ['foo inet - - n - - x', 'inet service cannot be private'],
     ['1:2:3 inet n - n - - x', 'valid hostname or network address required in "1:2:3"'],
     ['[::1]x inet n - n - - x', 'garbage after "]" in "[::1]x"'],
+    ['[::1 inet n - n - - x', 'missing "]" in "[::1"'],
+    ['[]:25 inet n - n - - x', 'valid hostname or network address required in "[]:25"'],
+    ['[::1] inet n - n - - x', 'missing service information in "[::1]"'],
+    ['127.0.0.1: inet n - n - - x', 'missing service information in "127.0.0.1:"'],
+    ['25x inet n - n - - x', 'garbage after numerical service in "25x"'],
+    ['a_b-.example:25 inet n - n - - x', 'valid hostname or network address required in "a_b-.example:25"'],
+    ['foo unix - - n ? - x', 'field "wakeup_time": bad value: "?"'],
+    ['foo unix - - n - -1 x', 'field "max_proc": bad value: "-1"'],
+    ['{a b} unix - - n - - x', 'bad transport type: b}'],
     ['foo unix - - n - - x -o {a = b} {', `missing '}' in "{"`],
     ['foo unix - - n - - x -o {a = b}x', `syntax error after '}' in "{a = b}x"`],
   ] as const
@@ -48,6 +57,14 @@ test('parseMasterCf() refuses an entry in the words of master(8)', () => {
     const error = new ConfigError(`/m/master.cf: line 2: ${reason}`)
     assert.throws(() => parseMasterCf(`\n${text}\n`, '/m/master.cf'), error)
   }
+})
+
+test('splitInetName() tells host and port apart, with and without brackets', () => {
+  const cases = [
+    ['smtp', '', 'smtp'], [':25', '', '25'], ['mail.example:smtp', 'mail.example', 'smtp'], ['127.0.0.1:25', '127.0.0.1', '25'],
+    ['[127.0.0.1]:25', '127.0.0.1', '25'], ['[::1]:25', '::1', '25'], ['::1:25', '::1', '25'],
+  ] as const
+  for (const [name, host, port] of cases) assert.deepEqual(splitInetName(name), { host, port }, name)
 })
 
 test('parseMasterCf() warns of lines it skips', () => {

@@ -34,17 +34,45 @@ test('compareTables() keeps the listeners that both tables have', async () => {
 test('endpointsOf() understands ports, service names, addresses and hosts', async () => {
   const cases = [
     ['smtp inet n - n - - smtpd', ['inet:127.0.0.1:25'], '25'],
+    [':25 inet n - n - - smtpd', ['inet:127.0.0.1:25'], '25'],
     ['[::1]:10025 inet n - n - - smtpd', ['inet:::1:10025'], '::1:10025'],
+    ['::1:10025 inet n - n - - smtpd', ['inet:::1:10025'], '::1:10025'],
     ['127.0.0.2:submission inet n - n - - smtpd', ['inet:127.0.0.2:587'], '127.0.0.2:587'],
     ['pickup fifo n - n - - pickup', ['fifo:public/pickup'], 'public/pickup'],
     ['postlog unix-dgram n - n - - postlogd', ['datagram:public/postlog'], 'public/postlog'],
     ['smtpd pass - - n - - smtpd', ['unix:private/smtpd'], 'private/smtpd'],
   ] as const
+  const site = configFrom({ inet_interfaces: '127.0.0.1', inet_protocols: 'all' })
   for (const [line, endpoints, listener] of cases) {
-    assert.deepEqual((await endpointsOf(entryOf(line), config)).map(endpointText), endpoints, line)
-    assert.equal(listenerName(entryOf(line)), listener, line)
+    assert.deepEqual((await endpointsOf(entryOf(line), site)).map(endpointText), endpoints, line)
+    assert.equal(listenerName(entryOf(line), site), listener, line)
   }
-  await assert.rejects(endpointsOf(entryOf('nosuchport inet n - n - - smtpd'), config), /unknown service name: nosuchport/)
+})
+
+test('endpointsOf() takes the names of known_tcp_ports before those of the machine', async () => {
+  const site = configFrom({ inet_interfaces: '127.0.0.1', inet_protocols: 'ipv4', known_tcp_ports: 'smtp=nosuchname=2525' })
+  for (const name of ['smtp', 'NoSuchName']) {
+    assert.deepEqual((await endpointsOf(entryOf(`${name} inet n - n - - smtpd`), site)).map(endpointText), ['inet:127.0.0.1:2525'])
+  }
+})
+
+test('endpointsOf() refuses what is no place to listen at', async () => {
+  const inet = (name: string): string => `${name} inet n - n - - smtpd`
+  const cases = [
+    ['nosuchport', {}, 'unknown service name: nosuchport'],
+    ['99999', {}, 'bad port number: 99999'],
+    ['nohost.invalid:25', {}, 'bad hostname or network address: nohost.invalid:25'],
+    ['[::1]:25', {}, 'bad hostname or network address: [::1]:25'],
+    ['127.0.0.1:25', { inet_protocols: 'ipv6' }, 'bad hostname or network address: 127.0.0.1:25'],
+    ['25', { inet_interfaces: '' }, 'service definition requires valid host name or address, or non-empty inet_interfaces setting'],
+    ['25', { inet_interfaces: '127.0.0.1 ::1' }, 'config variable inet_interfaces: host not found: ::1'],
+    ['25', { inet_interfaces: 'all 127.0.0.1' }, 'config variable inet_interfaces: host not found: all'],
+    ['25', { inet_interfaces: 'nohost.invalid' }, 'config variable inet_interfaces: host not found: nohost.invalid'],
+  ] as const
+  for (const [name, values, message] of cases) {
+    const site = configFrom({ inet_interfaces: '127.0.0.1', inet_protocols: 'ipv4', ...values })
+    await assert.rejects(endpointsOf(entryOf(inet(name)), site), { message })
+  }
 })
 
 test('inet_interfaces = all listens on the wildcard addresses', async () => {

@@ -1,7 +1,8 @@
 /** Next hops as text: see src/deliver/smtp/destination.ts. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DestinationError, parseDestination, parseKnownPorts, portNumber, splitNexthop } from '#deliver/smtp/destination.ts'
+import { DestinationError, parseDestination, portNumber, splitNexthop } from '#deliver/smtp/destination.ts'
+import { parseKnownPorts } from '#util/known-ports.ts'
 
 const SMTP = { lmtp: false, defaultService: 'smtp' }
 
