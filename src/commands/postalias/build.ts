@@ -10,6 +10,7 @@ import { isValidUtf8Text } from '#commands/maps/utf8.ts'
 import { asOwnerOf } from '#commands/maps/as-owner.ts'
 import { MapEditor } from '#commands/maps/edit.ts'
 import { readSource, sourceTraits, warnAboutOwner } from '#commands/maps/source.ts'
+import { volatileTable, type EntryTaker } from '#commands/maps/volatile.ts'
 import type { MapName, MapSettings } from '#commands/maps/settings.ts'
 
 /** What a line says: an alias, or what is wrong with it. */
@@ -30,7 +31,7 @@ export function parseAliasLine(line: string): AliasLine {
   return { name: internalTokens(name, 'spaced'), value: externalTokens(value, 'spaced') }
 }
 
-function addLines(editor: MapEditor, text: string, file: string, settings: MapSettings): void {
+function addLines(editor: EntryTaker, text: string, file: string, settings: MapSettings): void {
   const utf8 = settings.config.bool('smtputf8_enable')
   for (const { text: line, first } of logicalLines(text)) {
     const where = `${file}, line ${first}`
@@ -47,7 +48,7 @@ function addLines(editor: MapEditor, text: string, file: string, settings: MapSe
 }
 
 /** Entries by which Sendmail and NIS recognize a finished database. */
-function addSignatures(editor: MapEditor, { config }: MapSettings, isUpdate: boolean): void {
+function addSignatures(editor: EntryTaker, { config }: MapSettings, isUpdate: boolean): void {
   const duplicates = isUpdate ? 'replace' : undefined
   editor.add('@', '@', duplicates)
   editor.addExact('YP_LAST_MODIFIED', `${Math.floor(Date.now() / 1000)}`, duplicates)
@@ -68,8 +69,9 @@ export function buildAliases(name: MapName, settings: MapSettings): void {
 
 /** Adds aliases from standard input. @throws {CommandExit} */
 export function updateAliases(name: MapName, input: string, settings: MapSettings): void {
-  const editor = new MapEditor(name, settings, true)
+  const taker = volatileTable(name, settings.program)
+  const editor = taker ?? new MapEditor(name, settings, true)
   addLines(editor, input, 'stdin', settings)
   addSignatures(editor, settings, true)
-  editor.save(sourceTraits(name))
+  if (editor instanceof MapEditor) editor.save(sourceTraits(name))
 }

@@ -13,6 +13,7 @@ import { asOwnerOf } from '#commands/maps/as-owner.ts'
 import { MapEditor } from '#commands/maps/edit.ts'
 import { isLive, putLive } from '#commands/maps/live.ts'
 import { readSource, sourceTraits, warnAboutOwner } from '#commands/maps/source.ts'
+import { volatileTable } from '#commands/maps/volatile.ts'
 import type { MapName, MapSettings } from '#commands/maps/settings.ts'
 
 /** The value to store, or `undefined`, with a warning, when the file that it names cannot be read. */
@@ -65,6 +66,8 @@ export async function updateMap(name: MapName, input: string, settings: MapSetti
     addLines({ add: (key, value) => { entries.push([key, value]) } }, input, 'stdin', settings)
     return putLive(name, entries, settings)
   }
+  const taker = volatileTable(name, settings.program)
+  if (taker !== undefined) return addLines(taker, input, 'stdin', settings)
   const editor = new MapEditor(name, settings, true)
   addLines(editor, input, 'stdin', settings)
   editor.save(sourceTraits(name))

@@ -148,6 +148,24 @@ test('postmap refuses in Postfix words', async () => {
   for (const [argv, text] of cases) assert.deepEqual(await work.run(postmap, argv), { status: 1, out: '', log: [text] }, argv.join(' '))
 })
 
+test('postmap -i: tables that take no entry say so at the first one, those in memory forget it', async () => {
+  using work = workplace()
+  const refusals = [
+    ['static:x', 'table static:x: update operation is not supported'],
+    ['fail:x', 'table fail:x: write error: Application error'],
+  ] as const
+  for (const [spec, text] of refusals) {
+    assert.deepEqual(await work.run(postmap, ['-i', spec], 'a b\n'), { status: 1, out: '', log: [`postmap: fatal: ${text}`] })
+    assert.deepEqual(await work.run(postmap, ['-i', spec], '# nothing\n'), { status: 0, out: '', log: [] })
+    // The entries that mark an alias database are refused too.
+    assert.deepEqual(await work.run(postalias, ['-i', spec], ''), { status: 1, out: '', log: [`postalias: fatal: ${text}`] })
+  }
+  for (const spec of ['internal:x', 'environ:x']) {
+    assert.deepEqual(await work.run(postmap, ['-i', spec], 'a b\n'), { status: 0, out: '', log: [] })
+    assert.deepEqual(await work.run(postalias, ['-i', spec], 'a: b\n'), { status: 0, out: '', log: [] })
+  }
+})
+
 const ALIASES = 'root: me, "Foo Bar" <a@b>, |"cmd x" , /file/x,\n  :include:/x\n"a b": x\nFoo.Bar: Y\nnocolon\nx@y: z\nroot: dup\nq: \\a\n'
 
 test('postalias builds, warns, lists and answers', async () => {
