@@ -25,8 +25,8 @@ export type CopyOptions = {
   readonly blankLine: boolean
   /** Quote `From ` at the start of a line with `>`. */
   readonly quoteFrom: boolean
-  /** Line end; default LF. */
-  readonly eol?: '\n' | '\r\n'
+  /** What ends each line: any characters of one byte; default LF. */
+  readonly eol?: string
   /** Double a leading dot, as SMTP does. */
   readonly dots?: boolean
 }
@@ -63,7 +63,7 @@ export function copyHead(sender: string, recipient: EnvelopeRecipient, options: 
 export function* copyMessage(
   message: OpenMessage, dataOffset: number, head: string, options: CopyOptions,
 ): Generator<Uint8Array, void> {
-  const eol = Buffer.from(options.eol ?? '\n')
+  const eol = Buffer.from(options.eol ?? '\n', 'latin1')
   let out = new ByteWriter()
   out.append(encodeRaw(head))
   let lineStarts = true

@@ -32,8 +32,11 @@ export function expandArguments(
   return words.flatMap((word) => {
     const names = [...word.matchAll(NAME)].map((match) => match[1] ?? match[2] ?? match[3] ?? '')
     if (!names.some((name) => RECIPIENT_NAMES.has(name))) return [expand(word, message)]
-    // An empty value keeps its argument: the ones after it must not move.
-    return recipients.map((recipient) => expand(word, { ...message, ...recipientFacts(recipient, options) }))
+    const facts = recipients.map((recipient) => recipientFacts(recipient, options))
+    // An empty value keeps its argument: the ones after it must not move. But an argument with ${user} is left out for a
+    // recipient without one (`+folder@example.com`), as mailbox stores take it for a public folder.
+    const served = names.includes('user') ? facts.filter(({ user }) => user !== '') : facts
+    return served.map((each) => expand(word, { ...message, ...each }))
   })
 }
 
@@ -49,7 +52,7 @@ function expand(word: string, facts: Readonly<Record<string, string>>): string {
 
 function messageFacts(request: DeliverRequest, options: ArgumentOptions): Record<string, string> {
   return {
-    sender: request.sender === '' ? options.nullSender : quoted(request.sender, options),
+    sender: quoted(request.sender === '' ? options.nullSender : request.sender, options),
     nexthop: fold(request.nexthop, 'h', options),
     size: String(request.contentSize),
     queue_id: request.queueId,
@@ -60,18 +63,22 @@ function messageFacts(request: DeliverRequest, options: ArgumentOptions): Record
   }
 }
 
-function recipientFacts(recipient: EnvelopeRecipient, options: ArgumentOptions): Record<string, string> {
-  const { local, domain } = splitAddress(recipient.address)
+function recipientFacts({ address, original }: EnvelopeRecipient, options: ArgumentOptions): Record<string, string> {
+  const { local, domain } = splitAddress(address)
   const { user, extension } = splitExtension(local, options.delimiters)
-  const folded = domain === undefined ? local : `${fold(local, 'u', options)}@${fold(domain, 'h', options)}`
   return {
-    recipient: quoted(folded, options),
+    recipient: quoted(folded(address, options), options),
     domain: fold(domain ?? '', 'h', options),
-    original_recipient: quoted(recipient.original, options),
+    original_recipient: quoted(folded(original, options), options),
     user: fold(user, 'u', options),
     extension: fold(extension ?? '', 'u', options),
     mailbox: fold(local, 'u', options),
   }
+}
+
+function folded(address: string, options: ArgumentOptions): string {
+  const { local, domain } = splitAddress(address)
+  return domain === undefined ? fold(local, 'u', options) : `${fold(local, 'u', options)}@${fold(domain, 'h', options)}`
 }
 
 function fold(text: string, flag: 'h' | 'u', { flags }: ArgumentOptions): string {
@@ -79,5 +86,5 @@ function fold(text: string, flag: 'h' | 'u', { flags }: ArgumentOptions): string
 }
 
 function quoted(address: string, { flags }: ArgumentOptions): string {
-  return flags.has('q') ? externalAddress(address) : address
+  return flags.has('q') && address !== '' ? externalAddress(address) : address
 }

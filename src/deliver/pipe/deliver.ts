@@ -121,6 +121,6 @@ function copyOptions({ flags, eol }: PipeSettings, recipients: readonly Envelope
   return {
     fromLine: flags.has('F'), returnPath: flags.has('R'), originalTo: flags.has('O'),
     deliveredTo: flags.has('D') ? recipients[0]?.address : undefined,
-    blankLine: flags.has('B'), quoteFrom: flags.has('>'), dots: flags.has('.'), eol: eol === '\r\n' ? '\r\n' : '\n',
+    blankLine: flags.has('B'), quoteFrom: flags.has('>'), dots: flags.has('.'), eol,
   }
 }

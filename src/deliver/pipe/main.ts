@@ -9,16 +9,14 @@
  *                at the start of the command's output.
  * Standards:     RFC 3463 (status codes); RFC 9228 (Delivered-To).
  */
-import { getpwnam, isRoot } from '#system/users.ts'
+import { isRoot } from '#system/users.ts'
 import { agentHandlers, agentTools } from '#service/agent.ts'
 import { runWorker } from '#service/worker.ts'
 import { pipeDelivery } from './deliver.ts'
-import { parsePipeWords } from './settings.ts'
+import { guardedUsers, parsePipeWords } from './settings.ts'
 
 await runWorker('pipe', (worker) => {
-  const owner = getpwnam(worker.config.str('mail_owner'))
-  const guarded = isRoot() ? [{ uid: 0, gid: 0 }, ...(owner ? [owner] : [])] : []
-  const settings = parsePipeWords(worker.args, worker.service.name, guarded)
+  const settings = parsePipeWords(worker.args, worker.service.name, isRoot() ? guardedUsers(worker.config) : [])
   if (!isRoot() && settings.owner.uid !== process.geteuid?.()) {
     throw new Error(`service ${worker.service.name}: user= names another user, and this process is not root`)
   }

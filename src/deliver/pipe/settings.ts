@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { Config } from '#config/config.ts'
 import type { Identity } from '#system/as-user.ts'
 import { getgrnam, getpwnam } from '#system/users.ts'
 
@@ -26,16 +27,37 @@ const ESCAPES: Readonly<Record<string, string>> = {
   a: '\u0007', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v', '\\': '\\',
 }
 
+/** Whose rights no command gets. A group has no `uid`. */
+export type Guarded = { readonly uid?: number; readonly gid: number; readonly userText: string; readonly groupText: string }
+
+/** The users and groups of the mail system itself, and root. */
+export function guardedUsers(config: Config): Guarded[] {
+  const owner = config.str('mail_owner')
+  const group = config.str('setgid_group')
+  const ownerUser = getpwnam(owner)
+  const sharedGroup = getgrnam(group)
+  return [
+    { uid: 0, gid: 0, userText: 'root privileges', groupText: 'privileged group id 0' },
+    ...(ownerUser === undefined ? [] : [{
+      uid: ownerUser.uid, gid: ownerUser.gid,
+      userText: `mail system owner ${owner}`, groupText: `mail system owner ${owner} group id ${ownerUser.gid}`,
+    }]),
+    ...(sharedGroup === undefined ? [] : [{
+      gid: sharedGroup.gid, userText: '', groupText: `mail system ${group} group id ${sharedGroup.gid}`,
+    }]),
+  ]
+}
+
 /**
  * Reads the words of master.cf after the options.
  *
- * @param guarded Root and mail_owner, when this process could take their rights: no command has their user or group.
+ * @param guarded Root, mail_owner and setgid_group, when this process could take their rights.
  * @throws {Error} With Postfix's words for what is wrong.
  */
 export function parsePipeWords(
-  words: readonly string[], service: string, guarded: readonly Identity[],
+  words: readonly string[], service: string, guarded: readonly Guarded[],
 ): PipeSettings {
-  const argvAt = words.findIndex((word) => word.startsWith('argv='))
+  const argvAt = words.findIndex((word) => /^argv=/i.test(word))
   const options = new Map(words.slice(0, argvAt < 0 ? words.length : argvAt).map((word) => splitOption(word, service)))
   const argv = argvAt < 0 ? [] : [(words[argvAt] ?? '').slice('argv='.length), ...words.slice(argvAt + 1)]
   if ((argv[0] ?? '') === '') throw new Error(`service ${service}: missing argv= command-line attribute`)
@@ -56,7 +78,7 @@ const OPTIONS = new Set(['flags', 'user', 'directory', 'eol', 'size', 'null_send
 
 function splitOption(word: string, service: string): [string, string] {
   const at = word.indexOf('=')
-  const name = at < 0 ? word : word.slice(0, at)
+  const name = (at < 0 ? word : word.slice(0, at)).toLowerCase()
   if (at < 0 || !OPTIONS.has(name)) throw new Error(`service ${service}: unknown attribute: ${word}`)
   if (name === 'chroot') throw new Error(`service ${service}: chroot= is not available in this version of Posthorn`)
   return [name, word.slice(at + 1)]
@@ -68,7 +90,7 @@ function parseFlags(text: string, service: string): string[] {
   return Array.from(text)
 }
 
-function parseUser(text: string | undefined, service: string, guarded: readonly Identity[]): Identity {
+function parseUser(text: string | undefined, service: string, guarded: readonly Guarded[]): Identity {
   if (text === undefined || text === '') throw new Error(`service ${service}: missing user= command-line attribute`)
   const [name = '', groupName = ''] = text.split(':')
   const user = getpwnam(name)
@@ -76,13 +98,8 @@ function parseUser(text: string | undefined, service: string, guarded: readonly 
   const group = groupName === '' ? undefined : getgrnam(groupName)
   if (groupName !== '' && !group) throw new Error(`service ${service}: unknown group: ${groupName}`)
   const gid = group?.gid ?? user.gid
-  const refuse = (what: string): never => {
-    throw new Error(`service ${service}: user= command-line attribute specifies ${what}`)
-  }
-  for (const each of guarded) {
-    if (each.uid === user.uid) refuse(each.uid === 0 ? 'root privileges' : 'mail system owner')
-    if (each.gid === gid) refuse(each.gid === 0 ? 'privileged group id 0' : `mail system owner's group id ${gid}`)
-  }
+  const refused = guarded.find((each) => each.uid === user.uid)?.userText ?? guarded.find((each) => each.gid === gid)?.groupText
+  if (refused !== undefined) throw new Error(`service ${service}: user= command-line attribute specifies ${refused}`)
   return { uid: user.uid, gid }
 }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { configFrom } from '#config/load.ts'
 import { pipeDelivery } from '#deliver/pipe/deliver.ts'
-import { parsePipeWords } from '#deliver/pipe/settings.ts'
+import { guardedUsers, parsePipeWords } from '#deliver/pipe/settings.ts'
 import { Slots } from '#service/slots.ts'
 import type { Worker } from '#service/worker.ts'
 import { getgrgid, isRoot } from '#system/users.ts'
@@ -92,7 +92,8 @@ test('q quotes what needs it, and null_sender= stands for the empty sender', asy
     return readFileSync(join(folder, 'words'), 'utf8')
   }
   assert.equal(await show(), 'MAILER-DAEMON\nb b@example.org\n')
-  assert.equal(await show('flags=q', 'null_sender=<>'), '<>\n"b b"@example.org\n')
+  assert.equal(await show('flags=q', 'null_sender=<>'), '"<>"\n"b b"@example.org\n')
+  assert.equal(await show('flags=q', 'null_sender='), '\n"b b"@example.org\n')
 })
 
 test('D and O take one recipient at a time, or defer with a warning', async () => {
@@ -129,12 +130,13 @@ test('the end of the command is the end of all recipients', async () => {
   assert.deepEqual(await end('echo 5.7.9 no such thing; exit 1'), recipients.map((each) => `bounced ${each} 5.7.9 no such thing `))
 })
 
-test('user= refuses root, the mail system\'s owner and the group of root', { skip: isRoot() ? false : 'only root could take them' }, () => {
+test('user= refuses root, the mail system\'s owner and its groups', { skip: isRoot() ? false : 'only root could take them' }, () => {
   const cases = [
     ['root:nogroup', /specifies root privileges/], [OWNER.name, /specifies mail system owner/], ['daemon:root', /specifies privileged group id 0/],
-    [`daemon:${getgrgid(OWNER.gid)?.name}`, /specifies mail system owner's group id/],
+    [`daemon:${getgrgid(OWNER.gid)?.name}`, /specifies mail system owner \w+ group id \d+/],
+    ['daemon:games', /specifies mail system games group id \d+/],
   ] as const
-  const guarded = [{ uid: 0, gid: 0 }, OWNER]
+  const guarded = guardedUsers(configFrom({ mail_owner: OWNER.name, setgid_group: 'games' }))
   for (const [user, expected] of cases) {
     assert.throws(() => parsePipeWords([`user=${user}`, 'argv=true'], 'filter', guarded), expected, user)
   }

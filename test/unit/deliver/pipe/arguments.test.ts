@@ -32,10 +32,17 @@ test('expandArguments() cuts and folds as the flags say', () => {
   assert.deepEqual(expand(['${sender}'], 'q'), ['"a b"@example.org'])
 })
 
-test('expandArguments() keeps an argument whose value is empty', () => {
+test('expandArguments() folds addresses, the original one too, and quotes what stands for the null sender', () => {
+  const options = { flags: new Set('hq'), delimiters: '+', nullSender: 'a b' }
+  const recipient = { ...rcpt('Bob@Example.NET'), original: 'Orig@Example.ORG' }
+  const words = expandArguments(['$recipient $original_recipient', '$sender'], { ...REQUEST, sender: '' }, [recipient], options)
+  assert.deepEqual(words, ['Bob@example.net Orig@example.org', '"a b"'])
+})
+
+test('expandArguments() keeps an argument whose value is empty, but for ${user}', () => {
   const options = { flags: new Set<string>(), delimiters: '+', nullSender: '' }
   const words = expandArguments(['${user}', '${extension}', '${sender}', 'end'], { ...REQUEST, sender: '' }, [rcpt('@example.net')], options)
-  assert.deepEqual(words, ['', '', '', 'end'])
+  assert.deepEqual(words, ['', '', 'end'])
 })
 
 test('expandArguments() does not expand what a value contains, and refuses unknown names', () => {
@@ -54,6 +61,11 @@ test('parsePipeWords() reads the attributes and keeps argv as it stands', () => 
   assert.equal(settings.sizeMax, 10)
 })
 
+test('parsePipeWords() takes names in any case, and any line end', () => {
+  const settings = parsePipeWords(['Flags=D', `USER=${userInfo().username}`, 'EOL=\\0x\\n', 'ARGV=/bin/x'], 'p', [])
+  assert.deepEqual([[...settings.flags], settings.eol, settings.argv], [['D'], '\0x\n', ['/bin/x']])
+})
+
 test('parsePipeWords() refuses what it cannot carry out, by name', () => {
   const user = `user=${userInfo().username}`
   const cases = [
@@ -62,5 +74,8 @@ test('parsePipeWords() refuses what it cannot carry out, by name', () => {
     [[user, 'chroot=/x', 'argv=/x'], /chroot= is not available/],
   ] as const
   for (const [words, expected] of cases) assert.throws(() => parsePipeWords(words, 'p', []), expected)
-  assert.throws(() => parsePipeWords([user, 'argv=/x'], 'p', [userInfo()]), /specifies/)
+  const { uid, gid } = userInfo()
+  const guarded = { uid, gid, userText: 'this user', groupText: 'this group' }
+  assert.throws(() => parsePipeWords([user, 'argv=/x'], 'p', [guarded]), /attribute specifies this user/)
+  assert.throws(() => parsePipeWords([user, 'argv=/x'], 'p', [{ gid, userText: '', groupText: 'this group' }]), /attribute specifies this group/)
 })
