@@ -8,7 +8,8 @@
  * @module
  */
 import type { Cleanup } from '#cleanup/cleanup.ts'
-import { externalAddress } from '#mail/address.ts'
+import { externalAddress, internalAddress } from '#mail/address.ts'
+import { verpAddress } from '#mail/verp.ts'
 import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
 import { openMessage, type OpenMessage } from '#queue/content.ts'
@@ -20,7 +21,6 @@ import type { BounceReply, BounceRequest, NoticeMessage } from '#service/bounce-
 import { sendNotice, type Original } from './notify.ts'
 import { planNotices, type Notice, type Occasion, type PlanMessage } from './plan.ts'
 import type { BounceSettings } from './settings.ts'
-import { verpAddress } from './verp.ts'
 
 const OK: BounceReply = { status: 0 }
 const FAILED: BounceReply = { status: -1 }
@@ -211,7 +211,7 @@ function perRecipient(notices: readonly Notice[], sender: string, delimiters: st
   return notices.flatMap((notice) => {
     if (notice.forPostmaster) return [notice]
     return notice.records.map((record) => {
-      const recipient = verpAddress(sender, record.original || record.recipient, delimiters)
+      const recipient = verpAddress(sender, internalAddress(record.original || record.recipient), delimiters)
       return { ...notice, records: [record], recipient }
     })
   })

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isErrno } from '#system/errno.ts'
+import { errnoText, isErrno } from '#system/errno.ts'
 import { files, O_RDONLY, O_RDWR } from '#system/files.ts'
 import type { Logger } from '#system/log.ts'
 import { readEnvelope, readRecipients, type Envelope, type EnvelopeRecipient } from '#queue/envelope.ts'
@@ -81,6 +81,18 @@ export function unfinishedRecipients(
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return []
     throw error
+  }
+}
+
+/** Like unfinishedRecipients(). All, where that can't be read: a recipient too many is found done by the next attempt. */
+export function openRecipients(
+  spool: Spool, log: Logger, id: QueueId, recipients: EnvelopeRecipient[],
+): EnvelopeRecipient[] {
+  try {
+    return unfinishedRecipients(spool, id, recipients)
+  } catch (error) {
+    log.warning(`${id}: cannot read its recipients: ${errnoText(error)}`)
+    return recipients
   }
 }
 

@@ -3,7 +3,9 @@
  *
  * @module
  */
-import type { Envelope } from '#queue/envelope.ts'
+import { externalAddress } from '#mail/address.ts'
+import type { Logger } from '#system/log.ts'
+import type { Envelope, EnvelopeRecipient } from '#queue/envelope.ts'
 import type { QueueId } from '#queue/spool.ts'
 
 /** One message of the active queue. */
@@ -30,4 +32,17 @@ export type NoticeTools = {
   expire(message: ActiveMessage): Promise<void>
   warn(message: ActiveMessage): Promise<void>
   trace(message: ActiveMessage): Promise<void>
+}
+
+/** The line of a message that has become active. */
+export function logActive({ id, envelope }: ActiveMessage, log: Logger): void {
+  const size = envelope.contentLength > 0 ? envelope.contentLength : envelope.contentSize
+  const sender = externalAddress(envelope.sender)
+  const fields = { queue_id: id, from: sender, size, nrcpt: envelope.recipientCount }
+  log.info(`${id}: from=<${sender}>, size=${size}, nrcpt=${envelope.recipientCount} (queue active)`, fields)
+}
+
+/** With VERP each recipient has a sender of its own, and so a delivery of its own. */
+export function parties({ envelope }: ActiveMessage, recipients: EnvelopeRecipient[]): EnvelopeRecipient[][] {
+  return envelope.verp === undefined ? [recipients] : recipients.map((recipient) => [recipient])
 }

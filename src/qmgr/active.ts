@@ -11,64 +11,40 @@
  *
  * @module
  */
-import { externalAddress } from '#mail/address.ts'
 import { errnoText } from '#system/errno.ts'
-import type { Clock } from '#system/clock.ts'
-import type { Logger } from '#system/log.ts'
 import type { Envelope, EnvelopeRecipient } from '#queue/envelope.ts'
 import { removeLog } from '#queue/logs.ts'
-import type { SpareKeeper } from '#queue/spare.ts'
-import { moveFile, stampFile, type QueueId, type Spool } from '#queue/spool.ts'
-import type { ActiveMessage, NoticeTools } from './active-message.ts'
-import { hasLog, isWhole, loadFile, markWarned, unfinishedRecipients } from './active-file.ts'
-import { isExpired, isWarningDue, nextAttempt, type Backoff, type Lifetimes } from './lifetime.ts'
+import { moveFile, type QueueId } from '#queue/spool.ts'
+import { logActive, parties, type ActiveMessage, type NoticeTools } from './active-message.ts'
+import { hasLog, isWhole, loadFile, openRecipients, unfinishedRecipients } from './active-file.ts'
+import type { ActiveTools } from './active-tools.ts'
+import { expireOrWarn, type EndingTools } from './ending.ts'
+import { Parking } from './parking.ts'
 import { Removals } from './removals.ts'
-import { routeRecipients, type RouteTools } from './route.ts'
-import type { Entry, Reason, Scheduler } from './scheduler.ts'
-
-export type ActiveSettings = {
-  readonly recipientsAtOnce: number
-  readonly backoff: Backoff
-  readonly lifetimes: Lifetimes
-  readonly retryTransport: string
-}
-
-export type ActiveTools = {
-  readonly spool: Spool
-  /** Keeps files of removed messages for the next ones. */
-  readonly spares: SpareKeeper
-  readonly clock: Clock
-  readonly log: Logger
-  readonly scheduler: Scheduler<ActiveMessage>
-  readonly settings: ActiveSettings
-  readonly notices: NoticeTools
-  readonly routeTools: (message: ActiveMessage) => RouteTools
-  /** New work stands in the scheduler. */
-  readonly wake: () => void
-  /** A message has left the queue for good. */
-  readonly removed: (id: QueueId, createSeconds: number) => void
-}
+import { routeRecipients } from './route.ts'
+import type { Entry, Reason } from './scheduler.ts'
 
 export type { ActiveMessage, NoticeTools } from './active-message.ts'
 
 type Loaded = { readonly envelope: Envelope; readonly forceExpired: boolean }
-
-const STILL_DELIVERED_WAIT_SECONDS = 60
 
 /** See the module header. */
 export class ActiveQueue {
   readonly #tools: ActiveTools
   readonly #messages = new Map<QueueId, ActiveMessage>()
   readonly #removals: Removals
+  readonly #parking: Parking
+  readonly #ending: EndingTools
   /** Messages whose entries have all ended, while notices about them are made. */
   readonly #finishing = new Set<Promise<void>>()
-  /** Files that could not be moved to deferred/, and the times of their next attempts. */
-  readonly #stranded = new Map<QueueId, number>()
   #abandoned = false
 
   constructor(tools: ActiveTools) {
     this.#tools = tools
+    const { spool, clock, log, settings } = tools
     this.#removals = new Removals(tools)
+    this.#parking = new Parking({ spool, clock, log, backoff: settings.backoff })
+    this.#ending = { spool, clock, log, lifetimes: settings.lifetimes, notice: (...request) => this.#notice(...request) }
   }
 
   /** Messages in the active queue, those included whose files are being removed. */
@@ -84,12 +60,13 @@ export class ActiveQueue {
   /** Another queue manager takes over active/: no further file is touched. Resolves when those under way are removed. */
   async abandon(): Promise<void> {
     this.#abandoned = true
+    this.#parking.abandon()
     await this.#removals.settled()
   }
 
   /** Tries again to move what could not be moved to deferred/; called now and then, as nobody else would look for it. */
   retryStranded(): void {
-    for (const [id, wakeAt] of this.#stranded) this.#park(id, wakeAt)
+    this.#parking.retryStranded()
   }
 
   has(id: QueueId): boolean {
@@ -103,7 +80,7 @@ export class ActiveQueue {
 
   /** Whether somebody here sees to the file: it is in memory, being removed, or waits to be moved to deferred/. */
   owns(id: QueueId): boolean {
-    return this.#messages.has(id) || this.#removals.has(id) || this.#stranded.has(id)
+    return this.#messages.has(id) || this.#removals.has(id) || this.#parking.has(id)
   }
 
   /**
@@ -134,7 +111,7 @@ export class ActiveQueue {
       pending: 0, steps: 0, left: false, repeated: false,
     }
     this.#messages.set(id, message)
-    this.#logActive(message)
+    logActive(message, this.#tools.log)
     message.steps += 1
     try {
       await this.#begin(message)
@@ -169,26 +146,16 @@ export class ActiveQueue {
    * Recipients that an agent has already marked as done are left out.
    */
   suspend(entries: readonly Entry<ActiveMessage>[], reason: Reason): void {
-    const { scheduler, settings, wake } = this.#tools
+    const { spool, log, scheduler, settings, wake } = this.#tools
     const nexthop = `${reason.status} ${reason.text}`
     for (const { message, recipients } of entries) {
-      const open = this.#openOf(message, recipients)
+      const open = openRecipients(spool, log, message.id, recipients)
       if (open.length > 0) {
         message.pending += scheduler.add(message, settings.retryTransport, nexthop, nexthop, open)
       }
       this.entryDone(message, open.length > 0)
     }
     wake()
-  }
-
-  /** All, where that can't be read: a recipient too many is found done by the next attempt. */
-  #openOf(message: ActiveMessage, recipients: EnvelopeRecipient[]): EnvelopeRecipient[] {
-    try {
-      return this.unfinished(message, recipients)
-    } catch (error) {
-      this.#tools.log.warning(`${message.id}: cannot read its recipients: ${errnoText(error)}`)
-      return recipients
-    }
   }
 
   /** The recipients whose record in the queue file still says "to do". */
@@ -198,12 +165,11 @@ export class ActiveQueue {
 
   /** A file that can't be read now must not stay in active/, where nobody looks for it. */
   #loadOrPark(id: QueueId): Loaded | undefined {
-    const { clock, log, settings } = this.#tools
     try {
       return this.#load(id)
     } catch (error) {
-      log.warning(`open active ${id}: ${errnoText(error)}`)
-      this.#park(id, Math.trunc(clock.now() / 1000) + settings.backoff.minimal)
+      this.#tools.log.warning(`open active ${id}: ${errnoText(error)}`)
+      this.#parking.deferUnread(id)
       return undefined
     }
   }
@@ -214,8 +180,12 @@ export class ActiveQueue {
     const loaded = loadFile({ spool, log, recipientsAtOnce: settings.recipientsAtOnce }, id, before)
     switch (loaded.kind) {
       case 'gone': return undefined
-      case 'locked': return this.#skipLocked(id)
-      case 'damaged': return this.#corrupt(id)
+      case 'locked':
+        this.#parking.skipLocked(id)
+        return undefined
+      case 'damaged':
+        this.#corrupt(id)
+        return undefined
       case 'loaded':
         // `postqueue -i`: what is dead is tried again, once.
         if (loaded.flush) scheduler.revive()
@@ -224,30 +194,9 @@ export class ActiveQueue {
     }
   }
 
-  #skipLocked(id: QueueId): undefined {
-    const { spool, clock, log } = this.#tools
-    log.info(`${id}: skipped, still being delivered`, { queue_id: id })
-    const wakeAt = Math.trunc(clock.now() / 1000) + STILL_DELIVERED_WAIT_SECONDS
-    stampFile(spool, 'active', id, wakeAt)
-    moveFile(spool, id, 'active', 'incoming')
-    return undefined
-  }
-
-  #corrupt(id: QueueId): undefined {
-    const { spool, log } = this.#tools
-    log.warning(`saving corrupt file "${id}" from queue "active" to queue "corrupt"`, { queue_id: id })
-    moveFile(spool, id, 'active', 'corrupt')
+  #corrupt(id: QueueId): void {
+    this.#parking.corrupt(id)
     this.#messages.delete(id)
-    return undefined
-  }
-
-  #logActive({ id, envelope }: ActiveMessage): void {
-    const size = envelope.contentLength > 0 ? envelope.contentLength : envelope.contentSize
-    const sender = externalAddress(envelope.sender)
-    const fields = { queue_id: id, from: sender, size, nrcpt: envelope.recipientCount }
-    this.#tools.log.info(
-      `${id}: from=<${sender}>, size=${size}, nrcpt=${envelope.recipientCount} (queue active)`, fields,
-    )
   }
 
   /** Routes the recipients just read and hands them to the scheduler. */
@@ -257,8 +206,10 @@ export class ActiveQueue {
     message.pending += 1
     let left = false
     try {
-      for (const group of await this.#groups(message)) {
-        message.pending += scheduler.add(message, group.transport, group.key, group.nexthop, group.recipients)
+      for (const { transport, key, nexthop, recipients } of await this.#groups(message)) {
+        for (const together of parties(message, recipients)) {
+          message.pending += scheduler.add(message, transport, key, nexthop, together)
+        }
       }
     } catch (error) {
       this.#tools.log.warning(`${message.id}: cannot route: ${errnoText(error)}`)
@@ -307,26 +258,8 @@ export class ActiveQueue {
       return
     }
     if (hasLog(spool, 'trace', id) && !(await this.#notice(message, 'trace', 'trace failed'))) return
-    if (message.left && (await this.#expireOrWarn(message)) === 'stays') this.#defer(message)
+    if (message.left && (await expireOrWarn(message, this.#ending)) === 'stays') this.#defer(message)
     else if (this.#messages.has(id)) this.#remove(message)
-  }
-
-  async #expireOrWarn(message: ActiveMessage): Promise<'stays' | 'done'> {
-    const { clock, log, settings } = this.#tools
-    const { envelope, id } = message
-    const now = clock.now() / 1000
-    if (message.forceExpired || isExpired(now, envelope.createTime, envelope.sender, settings.lifetimes)) {
-      const status = message.forceExpired ? 'force-expired' : 'expired'
-      const from = externalAddress(envelope.sender)
-      log.info(`${id}: from=<${from}>, status=${status}, returned to sender`, { queue_id: id, from, status })
-      await this.#notice(message, 'expire', 'bounce failed')
-      return 'done'
-    }
-    if (envelope.warnTime !== undefined && isWarningDue(now, envelope.warnTime)) {
-      if (!(await this.#notice(message, 'warn', 'delay warning failed'))) return 'done'
-      markWarned(this.#tools.spool, id, envelope)
-    }
-    return 'stays'
   }
 
   /** Asks for a notice; when that fails the message is deferred as it is, and false is returned. */
@@ -351,24 +284,8 @@ export class ActiveQueue {
     return true
   }
 
-  /** The file, unchanged, goes to `deferred/` with the time of the next attempt as its time stamp. */
   #defer({ id, envelope }: ActiveMessage): void {
-    const { clock, settings } = this.#tools
-    if (!this.#messages.delete(id)) return
-    this.#park(id, nextAttempt(Math.trunc(clock.now() / 1000), envelope.createTime, settings.backoff))
-  }
-
-  #park(id: QueueId, wakeAt: number): void {
-    const { spool, log } = this.#tools
-    if (this.#abandoned) return
-    try {
-      // Time stamp first: after a crash between the two steps qmgr finds the file in active/.
-      if (stampFile(spool, 'active', id, wakeAt)) moveFile(spool, id, 'active', 'deferred')
-      this.#stranded.delete(id)
-    } catch (error) {
-      log.warning(`${id}: defer: ${errnoText(error)}`, { queue_id: id })
-      this.#stranded.set(id, wakeAt)
-    }
+    if (this.#messages.delete(id)) this.#parking.defer(id, envelope.createTime)
   }
 
   /** The id is free for a new message as soon as the file is gone, so it is forgotten first. */

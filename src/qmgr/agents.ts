@@ -7,10 +7,11 @@
  *
  * @module
  */
+import { verpAddress } from '#mail/verp.ts'
 import type { Logger } from '#system/log.ts'
 import { ConversationError, openClient, type Client } from '#service/conversation.ts'
 import { isDeliverReply, type DeliverReply, type DeliverRequest } from '#service/deliver.ts'
-import type { EnvelopeRecipient } from '#queue/envelope.ts'
+import type { Envelope, EnvelopeRecipient } from '#queue/envelope.ts'
 import type { ActiveMessage } from './active-message.ts'
 import type { Assignment, Outcome } from './scheduler.ts'
 
@@ -119,7 +120,7 @@ function deliverRequest({ entry, store }: Assignment<ActiveMessage>, recipients:
   return {
     queueName: 'active', queueId: message.id, nexthop, recipients,
     dataOffset: envelope.dataOffset, contentSize: envelope.contentSize, contentLength: envelope.contentLength,
-    sendOptions: envelope.sendOptions, sender: envelope.sender, encoding: envelope.encoding,
+    sendOptions: envelope.sendOptions, sender: senderFor(envelope, recipients), encoding: envelope.encoding,
     envelopeId: envelope.envelopeId, retFlags: envelope.retFlags, rewriteContext: envelope.rewriteContext,
     flags: {
       trace: (envelope.traceFlags & TRACE_RECORD) !== 0, verify: (envelope.traceFlags & TRACE_VERIFY) !== 0,
@@ -131,4 +132,11 @@ function deliverRequest({ entry, store }: Assignment<ActiveMessage>, recipients:
     protocolName: attribute('log_protocol_name'), saslMethod: attribute('sasl_method'),
     saslUsername: attribute('sasl_username'), saslSender: attribute('sasl_sender'), logIdent: attribute('log_ident'),
   }
+}
+
+/** With VERP the sender names the recipient, who travels alone. */
+function senderFor({ sender, verp }: Envelope, recipients: readonly EnvelopeRecipient[]): string {
+  const [recipient] = recipients
+  if (verp === undefined || recipient === undefined) return sender
+  return verpAddress(sender, recipient.original || recipient.address, verp)
 }

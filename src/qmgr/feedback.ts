@@ -28,22 +28,23 @@ export type FeedbackRules = {
 /** The window of one destination. `size` 0 is a dead destination. */
 export type Window = { size: number; success: number; failure: number; failedCohorts: number }
 
-/** Rounding errors of repeated fractions must not cost a step. */
-const EPSILON = 1e-9
+/** What counts for a parameter that cannot be read. */
+const WHOLE_STEP: Feedback = { base: 1, divisor: 'none' }
 
 /**
  * Reads a feedback parameter: `1`, `0.5`, `1/5`, `1/concurrency`, `1/sqrt_concurrency`.
  *
- * @throws {SyntaxError} When the text has another form or lies outside 0..1.
+ * @param warn Gets the text of a warning when the text has another form or lies outside 0..1; `1` counts then.
  */
-export function parseFeedback(name: string, text: string): Feedback {
-  const match = /^\s*(\d+(?:\.\d+)?)\s*(?:\/\s*(\d+(?:\.\d+)?|concurrency|sqrt_concurrency)\s*)?$/.exec(text)
+export function parseFeedback(name: string, text: string, warn: (text: string) => void = () => undefined): Feedback {
+  const match = /^\s*(\d+(?:\.\d*)?|\.\d+)\s*(?:\/\s*(\d+(?:\.\d*)?|\.\d+|concurrency|sqrt_concurrency))?$/.exec(text)
   const base = Number(match?.[1])
   const below = match?.[2]
   const named = below === 'concurrency' || below === 'sqrt_concurrency'
   const value = below === undefined || named ? base : base / Number(below)
-  if (!match || !(value >= 0 && value <= 1)) throw new SyntaxError(`bad feedback value "${text}" for parameter ${name}`)
-  return { base: value, divisor: named ? below : 'none' }
+  if (match && value >= 0 && value <= 1) return { base: value, divisor: named ? below : 'none' }
+  warn(`${name}: ignoring malformed or unreasonable feedback: ${text}`)
+  return WHOLE_STEP
 }
 
 export function newWindow(rules: FeedbackRules): Window {
@@ -67,14 +68,17 @@ function amount(feedback: Feedback, size: number): number {
 export function succeeded(window: Window, busy: number, rules: FeedbackRules): void {
   window.failedCohorts = 0
   if (window.size === 0) {
-    window.size = initialSize(rules)
+    // Back from the dead: what is under way has shown how many the site bears.
+    window.size = busy > 0 ? busy : initialSize(rules)
     window.success = window.failure = 0
     return
   }
   if (rules.limit > 0 && window.size >= rules.limit) return
   if (window.size >= busy + rules.initial) return
-  window.success += amount(rules.positive, window.size)
-  while (window.success + EPSILON >= 1) {
+  const step = amount(rules.positive, window.size)
+  window.success += step
+  // Half a step early: sums of fractions are rarely whole, and the next one would be too late.
+  while (window.success + step / 2 >= 1) {
     window.success -= 1
     window.size += 1
     window.failure = 0
@@ -90,16 +94,19 @@ export function succeeded(window: Window, busy: number, rules: FeedbackRules): v
 export function failed(window: Window, rules: FeedbackRules): boolean {
   if (window.size === 0) return false
   window.failedCohorts += 1 / window.size
-  if (rules.failedCohortLimit > 0 && window.failedCohorts + EPSILON >= rules.failedCohortLimit) {
+  if (rules.failedCohortLimit > 0 && window.failedCohorts >= rules.failedCohortLimit) {
     window.size = 0
     return true
   }
-  window.failure += amount(rules.negative, window.size)
-  while (window.failure + EPSILON >= 1) {
-    window.failure -= 1
-    window.size = Math.max(1, window.size - 1)
+  const step = amount(rules.negative, window.size)
+  window.failure -= step
+  // At the start of a round, where success counts at its end: the first failure after a step up weighs more.
+  while (window.failure - step / 2 < 0) {
+    window.failure += 1
+    window.size -= 1
     window.success = 0
   }
+  window.size = Math.max(1, window.size)
   return false
 }
 

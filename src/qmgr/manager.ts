@@ -5,26 +5,22 @@
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Config } from '#config/config.ts'
-import { externalAddress } from '#mail/address.ts'
 import { monotonicClock, systemClock, type Clock } from '#system/clock.ts'
 import { log } from '#system/log.ts'
-import { files, O_RDWR } from '#system/files.ts'
 import { othersUseJournal } from '#queue/journal/folder.ts'
 import { adoptOrphans } from '#queue/journal/recover.ts'
 import { journalOf, type JournalWriter } from '#queue/journal/writer.ts'
-import { markDone } from '#queue/mark.ts'
 import { SpareKeeper } from '#queue/spare.ts'
-import { moveFile, openSpool, queuePath, scanQueue, stampFile, type QueueId, type Spool } from '#queue/spool.ts'
+import { moveFile, openSpool, scanQueue, stampFile, type QueueId, type Spool } from '#queue/spool.ts'
 import { openRouter, type Router } from '#rewrite/resolve.ts'
 import { openBounceClient, type BounceClient } from '#service/bounce-client.ts'
-import type { EnvelopeRecipient } from '#queue/envelope.ts'
 import { ActiveQueue, type ActiveMessage } from './active.ts'
 import { Agents } from './agents.ts'
 import { auditTools, type Flights } from './audit-tools.ts'
 import { Auditor } from './auditor.ts'
 import { Intake } from './intake.ts'
 import { noticeTools } from './notices.ts'
-import type { RouteTools } from './route.ts'
+import { RETRY_TRANSPORT, routeToolsFor } from './route-tools.ts'
 import { transportRules } from './rules.ts'
 import { Scheduler, type Assignment, type Outcome, type TransportRules } from './scheduler.ts'
 
@@ -38,7 +34,6 @@ const SWEEP_EVERY_MS = 10_000
 const AUDIT_EVERY_MS = 60_000
 /** How long deliveries under way may hold up the next queue manager, or the end of the mail system (4 seconds). */
 const STOP_WAIT_MS = 3000
-const RETRY_TRANSPORT = 'retry'
 
 /** See the module header; `start()` begins the first scans. */
 export class QueueManager {
@@ -58,7 +53,6 @@ export class QueueManager {
   readonly #router: Router
   readonly #bounces: BounceClient
   readonly #journal: JournalWriter
-  readonly #deferTransports: ReadonlySet<string>
   #flushing = false
   #woken = false
   #inFlight = 0
@@ -77,7 +71,6 @@ export class QueueManager {
     this.#router = openRouter(config)
     this.#bounces = openBounceClient(config)
     this.#journal = journalOf(this.#spool)
-    this.#deferTransports = new Set(config.list('defer_transports'))
     this.#rules = transportRules(config)
     this.#scheduler = new Scheduler(this.#rules)
     this.#active = this.#openActive()
@@ -198,7 +191,10 @@ export class QueueManager {
         retryTransport: RETRY_TRANSPORT,
       },
       notices: noticeTools(this.#bounces, this.#spool, !config.bool('disable_verp_bounces')),
-      routeTools: this.#routeTools(),
+      routeTools: routeToolsFor({
+        config, spool: this.#spool, clock: this.#clock, ticks: this.#ticks, router: this.#router, rules: this.#rules,
+        scheduler: this.#scheduler, flushing: () => this.#flushing,
+      }),
       wake: () => this.#wake(),
       removed: (id, createSeconds) => {
         if (usesJournal || othersUseJournal(this.#spool)) this.#journal.done(id, createSeconds)
@@ -221,38 +217,6 @@ export class QueueManager {
     this.#inFlight -= 1
     this.#wake()
     if (this.#stopped && this.#inFlight === 0) this.#idle?.()
-  }
-
-  #routeTools(): (message: ActiveMessage) => RouteTools {
-    const config = this.#config
-    const common = {
-      resolve: (sender: string, recipient: string) => this.#router.resolve(sender, recipient),
-      recipientLimit: (transport: string) => this.#rules(transport).recipientLimit,
-      refusal: (transport: string, key: string) => this.#scheduler.refusal(transport, key, this.#ticks.now()),
-      isDeferredTransport: (transport: string) => !this.#flushing && this.#deferTransports.has(transport),
-      errorTransport: config.str('error_service_name'),
-      retryTransport: RETRY_TRANSPORT,
-      doubleBounceSender: config.str('double_bounce_sender'),
-      recipientDelimiter: config.str('recipient_delimiter'),
-      filterNexthop: config.str('default_filter_nexthop'),
-      myhostname: config.str('myhostname'),
-    }
-    return (message) => ({ ...common, discardDoubleBounce: (recipient) => this.#discard(message, recipient) })
-  }
-
-  /** A notice about an undeliverable notice ends here: anything else would go round for ever. */
-  #discard(message: ActiveMessage, { address, offset }: EnvelopeRecipient): void {
-    const { arrival } = message.envelope
-    const delay = Math.max(0, Math.round(this.#clock.now() / 1000 - arrival.seconds))
-    const to = externalAddress(address)
-    log.info(`${message.id}: to=<${to}>, relay=none, delay=${delay}, delays=${delay}/0/0/0, dsn=2.0.0, `
-      + 'status=sent (undeliverable postmaster notification discarded)', { queue_id: message.id, to, status: 'sent' })
-    const fd = files.open(queuePath(this.#spool, 'active', message.id), O_RDWR)
-    try {
-      markDone(fd, offset)
-    } finally {
-      files.close(fd)
-    }
   }
 
   /** Starts what may start, once at the end of this turn of the loop. */

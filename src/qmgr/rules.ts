@@ -8,14 +8,11 @@
  */
 import type { Config } from '#config/config.ts'
 import type { IntName, ParameterName, TimeName } from '#config/parameters/table.ts'
+import { log } from '#system/log.ts'
 import { parseFeedback, type Feedback } from './feedback.ts'
 import type { TransportRules } from './scheduler.ts'
 
-/**
- * Reads the rules of transports as they are first used, and remembers them until reload.
- *
- * @throws {SyntaxError} For a feedback parameter that cannot be read.
- */
+/** Reads the rules of transports as they are first used, and remembers them until reload. */
 export function transportRules(config: Config): (transport: string) => TransportRules {
   const known = new Map<string, TransportRules>()
   return (transport) => {
@@ -28,8 +25,10 @@ export function transportRules(config: Config): (transport: string) => Transport
 function readRules(config: Config, transport: string): TransportRules {
   const int = (suffix: string, fallback: IntName): number => config.dynamicInt(`${transport}_${suffix}`, fallback)
   const time = (suffix: string, fallback: TimeName): number => config.dynamicTime(`${transport}_${suffix}`, fallback)
-  const feedback = (suffix: string, fallback: ParameterName): Feedback =>
-    parseFeedback(`${transport}_${suffix}`, config.dynamic(`${transport}_${suffix}`, fallback))
+  const feedback = (suffix: string, fallback: ParameterName): Feedback => {
+    const name = `${transport}_${suffix}`
+    return parseFeedback(config.isSet(name) ? name : fallback, config.dynamic(name, fallback), (text) => log.warning(text))
+  }
   return {
     initial: int('initial_destination_concurrency', 'initial_destination_concurrency'),
     limit: int('destination_concurrency_limit', 'default_destination_concurrency_limit'),

@@ -14,9 +14,11 @@ test('parseFeedback() reads every form of postconf(5)', () => {
   for (const [text, base, divisor] of cases) assert.deepEqual(parseFeedback('x', text), { base, divisor })
 })
 
-test('parseFeedback() refuses what is no number from 0 to 1', () => {
+test('parseFeedback() warns of what is no number from 0 to 1, and takes a whole step for it', () => {
   for (const text of ['', '2', '-1', '1/0', '1/foo', 'x', '3/2']) {
-    assert.throws(() => parseFeedback('default_y', text), /bad feedback value .* default_y/, text)
+    const warnings: string[] = []
+    assert.deepEqual(parseFeedback('default_y', text, (warning) => warnings.push(warning)), one, text)
+    assert.deepEqual(warnings, [`default_y: ignoring malformed or unreasonable feedback: ${text}`])
   }
 })
 
@@ -36,13 +38,35 @@ test('succeeded() with 1/concurrency needs a whole round for one step', () => {
   assert.equal(window.size, 6)
 })
 
-test('failed() declares the destination dead after a cohort of failures', () => {
+test('succeeded() rounds: a step that is half a fraction away is made', () => {
+  const slow = { ...rules, initial: 3, positive: parseFeedback('x', '0.3') }
+  const window = newWindow(slow)
+  for (let i = 0; i < 3; i += 1) succeeded(window, 5, slow)
+  assert.equal(window.size, 4)
+})
+
+test('succeeded() makes a dead destination as wide as what is under way', () => {
+  const window = { ...newWindow(rules), size: 0 }
+  succeeded(window, 3, rules)
+  assert.equal(window.size, 3)
+})
+
+test('failed() narrows the window at once, by two the first time, and declares the destination dead after a cohort of failures', () => {
   const window = newWindow(rules)
-  const deaths = Array.from({ length: 4 }, () => failed(window, rules))
-  assert.deepEqual(deaths, [false, false, false, true])
-  assert.equal(window.size, 0)
+  const deaths = Array.from({ length: 3 }, () => [failed(window, rules), window.size])
+  assert.deepEqual(deaths, [[false, 3], [false, 2], [true, 0]])
   revive(window, rules)
   assert.equal(window.size, 5)
+})
+
+test('failed() with fractions takes its step at the start of a round', () => {
+  const slow = { ...rules, failedCohortLimit: 0, negative: parseFeedback('x', '0.25') }
+  const window = newWindow(slow)
+  const sizes = Array.from({ length: 6 }, () => {
+    failed(window, slow)
+    return window.size
+  })
+  assert.deepEqual(sizes, [4, 4, 4, 3, 3, 3])
 })
 
 test('failed() with no cohort limit narrows the window to one and no further', () => {
