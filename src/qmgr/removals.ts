@@ -5,9 +5,11 @@
  */
 import type { Clock } from '#system/clock.ts'
 import { errnoText } from '#system/errno.ts'
-import { files } from '#system/files.ts'
+import { files, O_RDONLY } from '#system/files.ts'
 import type { Logger } from '#system/log.ts'
 import { removeLog } from '#queue/logs.ts'
+import { readEnvelope } from '#queue/envelope.ts'
+import { QueueFileError } from '#queue/record.ts'
 import { isRetired, type SpareKeeper } from '#queue/spare.ts'
 import { queuePath, removeFile, statFile, type QueueId, type Spool } from '#queue/spool.ts'
 import type { ActiveMessage } from './active-message.ts'
@@ -68,7 +70,7 @@ export class Removals {
   finish(id: QueueId): boolean {
     const { spool, clock } = this.#tools
     const facts = statFile(spool, 'active', id)
-    if (facts === undefined || !isRetired(facts) || !removeFile(spool, 'active', id)) return false
+    if (facts === undefined || !isRetired(facts) || hasRecipients(spool, id) || !removeFile(spool, 'active', id)) return false
     this.#left(id, Math.trunc(clock.now() / 1000))
     return true
   }
@@ -84,5 +86,18 @@ export class Removals {
   #left(id: QueueId, createSeconds: number): void {
     this.#tools.log.info(`${id}: removed`, { queue_id: id })
     this.#tools.removed(id, createSeconds)
+  }
+}
+
+/** A queue that came from a backup may have lost its modes: what is to be delivered stays. */
+function hasRecipients(spool: Spool, id: QueueId): boolean {
+  const fd = files.open(queuePath(spool, 'active', id), O_RDONLY)
+  try {
+    return readEnvelope(fd, { id, recipientLimit: 1 }).recipients.length > 0
+  } catch (error) {
+    if (error instanceof QueueFileError) return true
+    throw error
+  } finally {
+    files.close(fd)
   }
 }

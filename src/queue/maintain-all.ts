@@ -12,6 +12,7 @@ import { files, type DirectoryReader, type FileFacts } from '#system/files.ts'
 import { log } from '#system/log.ts'
 import { decodeId, isQueueId, renewId } from './id.ts'
 import { expireReported, isMessageQueue, removeReported, renameReported, type Tally } from './maintain.ts'
+import { reopenBounced } from './reopen.ts'
 import { isReady, LOG_QUEUES, pathIn, queuePath, type QueueName, type Spool, type SpoolName } from './spool.ts'
 
 /** What to do with every file of a queue. */
@@ -166,6 +167,7 @@ export class QueueMaintenance {
     if (queue === 'maildrop') return false
     const move = (to: QueueName): boolean => renameReported(this.#spool, path, queuePath(this.#spool, to, name))
     if (actions.expireAll && isReady(facts) && expireReported(path, facts.mode)) this.#tally.expired++
+    if (actions.requeueAll && isQueueId(name)) reopenBounced(this.#spool, queue, name)
     if (actions.requeueAll) return counted(move('maildrop'), () => this.#tally.requeued++)
     if (actions.releaseAll && queue === 'hold') return counted(move('deferred'), () => this.#tally.released++)
     if (actions.holdAll && queue !== 'hold') return counted(move('hold'), () => this.#tally.held++)

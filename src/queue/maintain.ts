@@ -10,6 +10,7 @@ import { isErrno, errnoText } from '#system/errno.ts'
 import { files } from '#system/files.ts'
 import { log } from '#system/log.ts'
 import { isQueueId, type QueueId } from './id.ts'
+import { reopenBounced } from './reopen.ts'
 import {
   isReady, LOG_QUEUES, MESSAGE_QUEUES, queuePath, renameInSpool, statFile, type LogName, type QueueName, type Spool,
   type SpoolName,
@@ -144,6 +145,7 @@ export class MessageActions {
 
   #requeueFrom(queue: QueueName, id: QueueId): boolean {
     const path = queuePath(this.#spool, 'maildrop', id)
+    reopenBounced(this.#spool, queue, id)
     if (!renameReported(this.#spool, queuePath(this.#spool, queue, id), path)) return false
     stampNow(path)
     return report(id, 'requeued')

@@ -36,6 +36,11 @@ export function markDone(fd: number, offset: number): void {
   changeType(fd, offset, RECORD.recipient, RECORD.done)
 }
 
+/** Takes the mark of a recipient back: it is to be tried again. @throws {QueueFileError} */
+export function markOpen(fd: number, offset: number): void {
+  changeType(fd, offset, RECORD.done, RECORD.recipient)
+}
+
 /** Marks the request for a delivery report as fulfilled. @throws {QueueFileError} */
 export function killTrace(fd: number, offset: number): void {
   changeType(fd, offset, RECORD.attribute, RECORD.killed)

@@ -1,12 +1,15 @@
 /** What postsuper does to messages and queues: see src/queue/maintain.ts and maintain-all.ts. */
 import assert from 'node:assert/strict'
-import { mkdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { readEnvelope } from '#queue/envelope.ts'
+import { appendLog } from '#queue/logs.ts'
 import { QueueMaintenance, type MassActions } from '#queue/maintain-all.ts'
 import { emptyTally, MessageActions, type Tally } from '#queue/maintain.ts'
-import { MESSAGE_QUEUES, type SpoolName } from '#queue/spool.ts'
+import { markDone } from '#queue/mark.ts'
+import { MESSAGE_QUEUES, queuePath, type SpoolName } from '#queue/spool.ts'
 import { captureLog } from '#test/support/log.ts'
-import { createSpool, type TestSpool } from '#test/support/spool.ts'
+import { createSpool, messageBytes, type TestSpool } from '#test/support/spool.ts'
 
 const QUEUES: readonly SpoolName[] = ['defer', 'bounce', 'maildrop', 'incoming', 'active', 'deferred', 'hold', 'flush']
 const OLD = new Date(Date.now() - 8 * 24 * 3600 * 1000)
@@ -81,6 +84,24 @@ test('expire() sets one mode bit, once', () => {
   act.expire('AAAAA1')
   assert.equal(statSync(`${spool.path}/deferred/A/AAAAA1`).mode & 0o7777, 0o710)
   assert.equal(tally.expired, 1)
+})
+
+test('requeue() has recipients tried again that bounced, and of whom the sender was not told yet', async () => {
+  using log = captureLog()
+  using spool = createSpool()
+  const id = spool.put('deferred', 'AAAAA1', messageBytes())
+  const path = queuePath(spool.spool, 'deferred', id)
+  const [recipient] = readEnvelope(readFileSync(path), { id }).recipients
+  const fd = openSync(path, 'r+')
+  markDone(fd, recipient?.offset ?? 0)
+  closeSync(fd)
+  await appendLog(spool.spool, 'bounce', id, {
+    recipient: 'bob@example.net', offset: recipient?.offset ?? 0, status: '5.1.1', action: 'failed', reason: 'unknown',
+  })
+  actions(spool).act.requeue(id)
+  assert.equal(readEnvelope(readFileSync(queuePath(spool.spool, 'maildrop', id)), { id }).recipients.length, 1)
+  assert.equal(spool.has('bounce', id), false)
+  assert.deepEqual(log.texts(), ['AAAAA1: requeued'])
 })
 
 test('requeue() stamps the message with the time of now; release() leaves its time', () => {
