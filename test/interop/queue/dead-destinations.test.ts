@@ -71,3 +71,27 @@ test('qmgr defers a transport of defer_transports, and gives each recipient of V
   assert.deepEqual(twins.ours.arrived(), twins.real.arrived())
   return undefined
 })
+
+test('qmgr reports a transport without a service, and returns mail at the end of its lifetime, in the words of the real one', async (t) => {
+  const absent = judgeAbsent()
+  if (absent !== undefined) return t.skip(absent)
+  await using twins = await startTwins({
+    main: { transport_maps: 'texthash:$DIR/transport', maximal_queue_lifetime: '0', bounce_queue_lifetime: '0' },
+    files: { transport: 'absent.example absent:\ndead.example smtp:[127.0.0.1]:1\n' },
+  })
+  await Promise.all([twins.real, twins.ours].map(async (twin) => {
+    for (const from of ['a@far.example', '']) {
+      // One transport a message: the order of a notice is that in which deliveries end.
+      for (const to of [['x@absent.example', 'y@absent.example'], ['z@dead.example'], ['w@other.example']]) {
+        await twin.send(from, to, 'From: a@far.example\nSubject: mail\n\nHello.')
+      }
+    }
+    await twin.settled()
+  }))
+  const lines = /^(?:smtp|error|qmgr|bounce)\[.*(?: status=| notification)/
+  assert.deepEqual(twins.ours.lines(lines), twins.real.lines(lines))
+  assert.deepEqual(warnings(twins.ours), warnings(twins.real))
+  assert.equal(twins.real.arrived().length, 4)
+  assert.deepEqual(twins.ours.arrived(), twins.real.arrived())
+  return undefined
+})
