@@ -158,10 +158,11 @@ class JournalCommitter implements Committer {
       file.flush()
       const queue = file.queue === 'hold' ? 'hold' : 'incoming'
       await this.#journal.append({ kind: 'message', id: file.id, queue, seconds: file.seconds, bytes })
-      // A crash brings nothing back that was refused meanwhile.
+      // Not before: a crash must bring nothing back that was refused meanwhile.
       file.seal()
     } catch (error) {
       discard(file)
+      this.#journal.done(file.id, file.seconds)
       throw error
     }
     file.close()

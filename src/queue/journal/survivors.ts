@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { files, O_RDONLY } from '#system/files.ts'
+import { files, O_NOFOLLOW, O_RDONLY, O_RDWR } from '#system/files.ts'
 import { isErrno } from '#system/errno.ts'
 import type { QueueId } from '#queue/id.ts'
 import { foldersAbove, queueFolders, queuePath, statFile, syncFolder, type QueueName, type Spool } from '#queue/spool.ts'
@@ -75,7 +75,29 @@ async function syncFile(path: string): Promise<boolean> {
   try {
     await files.fsync(fd)
     return true
+  } catch (error) {
+    writeAgain(path)
+    throw error
   } finally {
     files.close(fd)
+  }
+}
+
+/**
+ * After a sync that failed the system takes what it could not write for written: the next sync, whoever asks for it, would
+ * succeed without it. Bytes that are written again are written out again.
+ */
+function writeAgain(path: string): void {
+  try {
+    const fd = files.open(path, O_RDWR | O_NOFOLLOW)
+    try {
+      const bytes = new Uint8Array(files.fstat(fd).size)
+      const length = files.read(fd, bytes, 0, bytes.length, 0)
+      files.write(fd, bytes, 0, length, 0)
+    } finally {
+      files.close(fd)
+    }
+  } catch {
+    // It moved, or the disk takes nothing: the journal remembers the message, and is tried again.
   }
 }
