@@ -56,8 +56,11 @@ test('endpointsOf() takes the names of known_tcp_ports before those of the machi
   }
 })
 
+function inet(name: string): string {
+  return `${name} inet n - n - - smtpd`
+}
+
 test('endpointsOf() refuses what is no place to listen at', async () => {
-  const inet = (name: string): string => `${name} inet n - n - - smtpd`
   const cases = [
     ['nosuchport', {}, 'unknown service name: nosuchport'],
     ['99999', {}, 'bad port number: 99999'],

@@ -106,8 +106,8 @@ test('smtp_generic_maps changes envelope and headers', async () => {
 
 test('smtp_header_checks and smtp_body_checks act and say so', async () => {
   const parameters = {
-    smtp_header_checks: 'regexp:{{/^X-Secret: 1$/ IGNORE}, {/^X-Tag: 2$/ REPLACE X-New: 3}, {/^Subject: hi$/ WARN look}}',
-    smtp_body_checks: 'regexp:{{/^bad line$/ STRIP gone}}',
+    smtp_header_checks: 'regexp:{{/^X-Secret: 1/ IGNORE}, {/^X-Tag: 2/ REPLACE X-New: 3}, {/^Subject: hi/ WARN look}}',
+    smtp_body_checks: 'regexp:{{/^bad line/ STRIP gone}}',
   }
   const content = ['X-Secret: 1', 'X-Tag: 2', 'Subject: hi', '', 'bad line', 'good line']
   const { messages, log } = await deliverTo({}, { content }, { parameters })
