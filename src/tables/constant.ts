@@ -26,8 +26,8 @@ export function openStatic({ name, spec, options }: OpenRequest): Table {
   return constantTable(spec, false, () => answer)
 }
 
-/** A name has no white space within; it may even be empty. */
-const PAIR_REGEXP = /^\s*([^\s=]*)\s*(=?)([^]*)$/
+/** A name has no white space within, but in quotes, which belong to it; it may even be empty. */
+const PAIR_REGEXP = /^\s*((?:"(?:\\[^]|[^"\\])*"|\\[^]|[^\s="\\])*)\s*([="]?)([^]*)$/
 
 /** One `name=value` of an inline table, or why it is malformed. */
 function parsePair(item: string): { key: string; value: string } | { reason: string } {
@@ -38,6 +38,7 @@ function parsePair(item: string): { key: string; value: string } | { reason: str
     text = stripped.text
   }
   const [, key = '', equals = '', value = ''] = PAIR_REGEXP.exec(text) ?? []
+  if (equals === '"') return { reason: `unbalanced '"'` }
   return equals === '' ? { reason: "missing '=' after attribute name" } : { key, value: value.trim() }
 }
 

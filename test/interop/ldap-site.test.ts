@@ -8,7 +8,7 @@ import { SITE_LDIF } from '#test/support/ldap-site.ts'
 import { slapdAbsent, startSlapd } from '#test/support/slapd.ts'
 import { SmtpClient } from '#test/support/smtp-client.ts'
 import { copiesOf, MESSAGE, subject, submit, waitRemoved } from '#test/support/system-mail.ts'
-import { createSystem, type MailSystem, type SystemOptions } from '#test/support/system.ts'
+import { createSystem, eventually, type MailSystem, type SystemOptions } from '#test/support/system.ts'
 
 function site(port: number): SystemOptions {
   const directory = `server_host = ldap://127.0.0.1:${port}\nsearch_base = ou=people,dc=example,dc=com\nversion = 3\nbind = no\ntimeout = 3\n`
@@ -64,6 +64,8 @@ test('mail goes where a directory says: mailboxes, aliases, groups in groups; it
   await slapd.start()
   assert.equal((await system.command('postqueue', ['-f'])).status, 0)
   await system.waitForLog(/virtual\[\d+\]: \w+: to=<bob@example\.com>, .*status=sent/)
+  // Each process finds out by itself that the directory is back.
+  await eventually('a directory that answers smtpd', async () => /^250 /.test(await rcpt(system, 'bob@example.com')) || undefined)
   await waitRemoved(system, await submit(system, ['bob@example.com'], { message: subject('back again') }))
   assert.deepEqual(copiesOf(system, 'back again', 'example.com/bob'), ['bob@example.com'])
   return undefined

@@ -12,6 +12,8 @@ test('openTable() answers as each type of table without a file does', async () =
     ['static:{ two words }', 'any', 'two words'],
     ['inline:{a=b,{ c = d e }, x=y}', 'C', 'd e'],
     ['inline:{a=b,a=c}', 'a', 'c'],
+    ['inline:{{"a b"@x=y},{c\\=d=z}}', '"a b"@x', 'y'],
+    ['inline:{{"a b"@x=y},{c\\=d=z}}', 'c\\=d', 'z'],
     ['inline:{a=b}', 'z', undefined],
     ['fail:x', 'any', Error],
     ['internal:x', 'any', undefined],
