@@ -15,10 +15,20 @@ export type SourceLine =
 
 const SPACE = /[ \t\r\v\f\n]/
 
+function isSpace(code: number): boolean {
+  return code === 0x20 || (code >= 0x09 && code <= 0x0d)
+}
+
+/** What ends a key, or makes its end harder to find. */
+const SPACE_OR_QUOTE = /[ \t\r\v\f\n"\\]/
+
 /** Where the key ends, or `undefined` when a quote stays open. */
 function keyEnd(text: string): number | undefined {
+  const first = text.search(SPACE_OR_QUOTE)
+  if (first < 0) return text.length
+  if (text[first] !== '"' && text[first] !== '\\') return first
   let quoted = false
-  let i = 0
+  let i = first
   for (; i < text.length; i++) {
     const c = text.charAt(i)
     if (c === '\\') {
@@ -34,7 +44,7 @@ function keyEnd(text: string): number | undefined {
 
 /** Reads one logical line. */
 export function parseSourceLine(text: string): SourceLine {
-  if (SPACE.test(text.charAt(0))) return { kind: 'problem', problem: 'leading space' }
+  if (isSpace(text.charCodeAt(0))) return { kind: 'problem', problem: 'leading space' }
   const end = keyEnd(text)
   if (end === undefined) return { kind: 'problem', problem: 'quote' }
   const key = text.slice(0, end)
