@@ -6,13 +6,13 @@
 import { errnoText } from '#system/errno.ts'
 import { files, O_RDWR } from '#system/files.ts'
 import { log } from '#system/log.ts'
-import { logSize, readLog, removeLog } from './logs.ts'
+import { logSize, readLog } from './logs.ts'
 import { markOpen } from './mark.ts'
 import { queuePath, type QueueId, type QueueName, type Spool } from './spool.ts'
 
 /**
  * Recipients that bounced, and of whom no notice was made yet, are to be tried again. Postfix forgets them here: nobody
- * ever hears of them.
+ * ever hears of them. The log stays, as Postfix's does: without it a crash could take both the log and the new mark.
  */
 export function reopenBounced(spool: Spool, queue: QueueName, id: QueueId): void {
   if (logSize(spool, 'bounce', id) === undefined) return
@@ -23,7 +23,6 @@ export function reopenBounced(spool: Spool, queue: QueueName, id: QueueId): void
     } finally {
       files.close(fd)
     }
-    removeLog(spool, 'bounce', id)
   } catch (error) {
     log.warning(`${id}: recipients that bounced are not tried again: ${errnoText(error)}`)
   }
