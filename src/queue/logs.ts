@@ -12,14 +12,13 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { log } from '#system/log.ts'
-import { isErrno } from '#system/errno.ts'
-import { files, O_APPEND, O_CREAT, O_RDONLY, O_WRONLY } from '#system/files.ts'
+import { files, O_APPEND, O_CREAT, O_WRONLY } from '#system/files.ts'
 import { encodeRaw } from '#util/raw-text.ts'
 import type { QueueId } from './id.ts'
 import { formatStatus, parseStatus, type StatusRecord } from './log-record.ts'
 import { readLines } from './lines.ts'
 import { giveFile } from './owner.ts'
-import { foldersAbove, queuePath, relativePath, syncFolder, withParents, type LogName, type Spool } from './spool.ts'
+import { foldersAbove, openFileIfThere, queuePath, relativePath, syncFolder, withParents, type LogName, type Spool } from './spool.ts'
 
 export type { StatusRecord } from './log-record.ts'
 
@@ -101,22 +100,13 @@ export async function appendLog(
  * @throws {NodeJS.ErrnoException} Any file error but ENOENT.
  */
 export function* readLog(spool: Spool, name: LogName, id: QueueId): Generator<StatusRecord, void> {
-  const fd = openIfThere(queuePath(spool, name, id))
+  const fd = openFileIfThere(queuePath(spool, name, id))
   if (fd === undefined) return
   const warn = (text: string): void => log.warning(`${relativePath(spool, name, id)}: ${text}`)
   try {
     yield* parseStatus(readLines(fd), name, warn)
   } finally {
     files.close(fd)
-  }
-}
-
-function openIfThere(path: string): number | undefined {
-  try {
-    return files.open(path, O_RDONLY)
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined
-    throw error
   }
 }
 

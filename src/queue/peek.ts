@@ -6,12 +6,11 @@
  *
  * @module
  */
-import { isErrno } from '#system/errno.ts'
-import { files, O_RDONLY } from '#system/files.ts'
+import { files } from '#system/files.ts'
 import { locate } from './journal/survivors.ts'
 import type { RecordSource } from './record-reader.ts'
 import { isRetired, USED_BYTES_MAX } from './spare.ts'
-import { queuePath, type QueueId, type QueueName, type Spool } from './spool.ts'
+import { openFileIfThere, queuePath, type QueueId, type QueueName, type Spool } from './spool.ts'
 
 /** Where files are that are being written, over what they held before, or that wait for the next message. */
 const CHANGING_QUEUES: readonly QueueName[] = ['incoming', 'active', 'hold']
@@ -23,7 +22,7 @@ const CHANGING_QUEUES: readonly QueueName[] = ['incoming', 'active', 'hold']
  * @throws {NodeJS.ErrnoException} When it can't be read.
  */
 export function peekAt(spool: Spool, queue: QueueName, id: QueueId, look: (source: RecordSource) => void): boolean {
-  const fd = openIfThere(queuePath(spool, queue, id))
+  const fd = openFileIfThere(queuePath(spool, queue, id))
   if (fd === undefined) return false
   try {
     const source = sourceOf(spool, queue, id, fd)
@@ -31,15 +30,6 @@ export function peekAt(spool: Spool, queue: QueueName, id: QueueId, look: (sourc
     return source !== undefined
   } finally {
     files.close(fd)
-  }
-}
-
-function openIfThere(path: string): number | undefined {
-  try {
-    return files.open(path, O_RDONLY)
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined
-    throw error
   }
 }
 

@@ -186,6 +186,16 @@ export type ScanOptions = {
   readonly descend?: boolean
 }
 
+/** Opens a file to read it; undefined: there is none. */
+export function openFileIfThere(path: string): number | undefined {
+  try {
+    return files.open(path, O_RDONLY)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
 function openIfThere(path: string): DirectoryReader | undefined {
   try {
     return files.openDirectory(path)

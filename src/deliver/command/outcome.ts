@@ -16,6 +16,7 @@ export type CommandEnd = {
   readonly output: string
 }
 
+/** What the end of a command means for the recipient. `status`: enhanced (RFC 3463); `diagnostic`: for the notice. */
 export type CommandOutcome = {
   readonly kind: 'sent' | 'deferred' | 'bounced'
   readonly status: string

@@ -12,6 +12,7 @@ import { log } from '#system/log.ts'
 import { decodeRaw } from '#util/raw-text.ts'
 import type { CommandEnd } from './outcome.ts'
 
+/** A command to run, and with whose rights. */
 export type CommandRequest = {
   /** Whose command it is: for what is said of one that cannot be started. */
   readonly agent: 'local' | 'pipe'

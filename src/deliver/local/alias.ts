@@ -13,6 +13,7 @@ import { parseDestinations } from './destination.ts'
 import type { LocalSettings } from './settings.ts'
 import type { Rights } from './state.ts'
 
+/** An entry of alias_maps that was found for a recipient. `unmatched`: the extension, where the entry is for the name without it. */
 export type Alias = {
   readonly name: string
   readonly value: string

@@ -22,6 +22,7 @@ import { deliverMailbox, deliverUnknown, type MailboxTools } from './mailbox.ts'
 import { endBranch, endOwned, withoutSuccess } from './ending.ts'
 import { ALIASES_UNAVAILABLE, isFirst, MISCONFIGURED, type Branch, type Expansion } from './state.ts'
 
+/** What the expansion of a recipient asks of the rest of the agent. */
 export type ExpandTools = MailboxTools & {
   readonly router: Router
   /** The service this is: addresses that resolve to it are expanded here, others are sent on. */

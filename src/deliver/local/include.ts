@@ -7,6 +7,7 @@ import { getpwuid } from '#system/users.ts'
 import { parseDestinations, type Destination } from './destination.ts'
 import type { End, Rights } from './state.ts'
 
+/** The destinations of an :include: file, line by line, or how the recipient ends that named it. */
 export type Included =
   | { readonly kind: 'ok'; readonly lines: Destination[][]; readonly privileges: Rights | undefined }
   | { readonly kind: 'failed'; readonly end: End }

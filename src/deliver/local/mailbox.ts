@@ -20,6 +20,7 @@ import { expandMacros } from './macros.ts'
 import { endBranch } from './ending.ts'
 import { isFirst, type Branch, type End, type Expansion } from './state.ts'
 
+/** What delivery to a mailbox asks of the rest of the agent. */
 export type MailboxTools = {
   /** Hands a recipient to another transport, which reports it; true when it stays in the queue. */
   readonly pass: (expansion: Expansion, branch: Branch, transport: string) => Promise<boolean>

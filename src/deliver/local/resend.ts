@@ -16,6 +16,7 @@ import { MailDraft, type EnvelopeRecord, type MailOrigin } from '#service/submit
 import { endBranch, withoutSuccess } from './ending.ts'
 import type { Branch, Expansion, Forwarded } from './state.ts'
 
+/** Where mail that is sent on enters the queue, and as whose. */
 export type ResendTools = {
   readonly cleanup: Cleanup
   readonly origin: MailOrigin

@@ -11,6 +11,7 @@ import { exportedEnvironment } from '#deliver/command/environment.ts'
 import type { LockSettings } from '#deliver/mailbox/mbox.ts'
 import { lockSettings } from '#deliver/mailbox/settings.ts'
 
+/** The parameters of local(8), read once per process. */
 export type LocalSettings = {
   readonly config: Config
   readonly aliases: Maps

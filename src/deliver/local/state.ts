@@ -67,7 +67,9 @@ export type Expansion = {
   readonly forwards: Map<string, Forwarded>
 }
 
+/** Only the admin can mend it, so the mail waits. */
 export const MISCONFIGURED: End = { kind: 'deferred', status: '4.3.5', reason: 'mail system configuration error' }
+/** A table that cannot be read is no answer: the mail waits. */
 export const ALIASES_UNAVAILABLE: End = { kind: 'deferred', status: '4.3.0', reason: 'alias database unavailable' }
 
 /** Whether this destination comes up for the first time; past the limit duplicates are not noticed. */

@@ -41,7 +41,7 @@ export function splitFields(line: string): string[] {
 
 function unescapeField(field: string): string {
   if (!field.includes('\u0001')) return field
-  // eslint-disable-next-line no-control-regex
+  // eslint-disable-next-line no-control-regex -- 0x01 is the escape of Dovecot's protocol
   return field.replaceAll(/\u0001(.)/gs, (_all, c: string) => ESCAPED.get(c) ?? c)
 }
 
