@@ -27,11 +27,14 @@ export type PostconfConsole = {
   readonly out: (text: string) => void
   /** `program` stands before the warning; without it, postconf. */
   readonly warn: (text: string, program?: string) => void
+  /** What `-v` says beside the result. */
+  readonly note?: (text: string) => void
 }
 
 const processConsole: PostconfConsole = {
   out: (text) => { process.stdout.write(text) },
   warn: (text, program = PROGRAM) => { printWarning(program, text) },
+  note: (text) => { process.stderr.write(`${PROGRAM}: ${text}\n`) },
 }
 
 /**
@@ -41,8 +44,9 @@ const processConsole: PostconfConsole = {
  * @returns The exit status.
  * @throws {CommandExit} Wrong usage, or a configuration that cannot be used.
  */
-export async function main(argv: readonly string[], { out, warn }: PostconfConsole = processConsole): Promise<number> {
+export async function main(argv: readonly string[], { out, warn, note }: PostconfConsole = processConsole): Promise<number> {
   const options = readOptions(argv)
+  if (options.letters.has('v')) note?.(intention(options))
   const console = { out, warn: (text: string, program?: string) => warn(printableBytes(text), program) }
   try {
     await run(options, console)
@@ -52,6 +56,12 @@ export async function main(argv: readonly string[], { out, warn }: PostconfConso
     throw new CommandExit(`${PROGRAM}: fatal: ${printableBytes(error.message)}`, 1)
   }
   return 0
+}
+
+/** What a run is about to do, and to which files. */
+function intention({ subject, edit: mode, directory }: PostconfOptions): string {
+  const file = ['M', 'F', 'P'].includes(subject) ? 'master.cf' : 'main.cf'
+  return `${mode === undefined ? 'read' : 'edit'} ${configDirectory(directory)}/${file}`
 }
 
 async function run(options: PostconfOptions, console: PostconfConsole): Promise<void> {

@@ -1,6 +1,7 @@
 /** postconf on directories made for the test; test/interop/postconf compares it with the real one. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { main } from '#commands/postconf/main.ts'
 import { createConfigSite, runPostconf } from '#test/support/postconf.ts'
 
 test('postconf -n shows what main.cf sets, sorted, with white space as single blanks', async () => {
@@ -58,4 +59,12 @@ test('postconf -C help says what a parameter does, also one that a service bring
     + 'fallback_relay: An old name; instead, specify "smtp_fallback_relay".\n')
   assert.deepEqual(err, ['postconf: warning: own: unknown parameter'])
   assert.ok((await runPostconf(site.directory, '-C', 'help')).out.split('\n').length > 880)
+})
+
+test('postconf -v says which file is read, beside the result', async () => {
+  using site = createConfigSite({ 'main.cf': 'myhostname = a.example\n', 'master.cf': '' })
+  const notes: string[] = []
+  const quiet = { out: () => undefined, warn: () => undefined, note: (text: string) => void notes.push(text) }
+  for (const args of [['-v', '-n', 'myhostname'], ['-v', '-M'], ['-n', 'myhostname']]) await main(['-c', site.directory, ...args], quiet)
+  assert.deepEqual(notes, [`read ${site.directory}/main.cf`, `read ${site.directory}/master.cf`])
 })
