@@ -3,7 +3,8 @@
  *
  * Source: SMTPD_ACCESS_README, "SMTP access restriction lists"; postconf(5) warn_if_reject.
  */
-import { whenReady } from '#util/maybe.ts'
+import { isPromise, whenReady } from '#util/maybe.ts'
+import type { MaybePromise } from '#util/maybe.ts'
 import { splitOutsideBraces } from '#util/split.ts'
 import type { Evaluation, ListContext, Status } from './evaluation.ts'
 import type { RestrictionLists } from './lists.ts'
@@ -30,36 +31,44 @@ export class Evaluator implements Interpreter {
   }
 
   /** Runs a list. `dunno`: nothing in it decided. */
-  async run(evaluation: Evaluation, items: readonly Item[], list: ListContext): Promise<Status> {
+  run(evaluation: Evaluation, items: readonly Item[], list: ListContext): MaybePromise<Status> {
     const before = evaluation.depth++
-    let status: Status = 'dunno'
-    for (const item of items) {
-      if (evaluation.state.discard) break
+    return whenReady(this.#runFrom(0, evaluation, items, list), (status) => {
+      evaluation.depth = before
+      if (evaluation.warnDepth > before) evaluation.warnDepth = 0
+      return status
+    })
+  }
+
+  /** Most restrictions have their answer at hand: only the others make the list wait. */
+  #runFrom(start: number, evaluation: Evaluation, items: readonly Item[], list: ListContext): MaybePromise<Status> {
+    for (let i = start; i < items.length; i++) {
+      const item = items[i]
+      if (item === undefined || evaluation.state.discard) break
       if (item.kind === 'warn') {
         if (evaluation.warnDepth === 0) evaluation.warnDepth = evaluation.depth
         continue
       }
-      status = await this.#runItem(evaluation, item, list)
-      if (evaluation.warnDepth >= evaluation.depth) evaluation.warnDepth = 0
-      if (status !== 'dunno') break
-      // Both pending: whatever comes, the end is a deferral.
-      if (evaluation.state.deferIfPermit.active && evaluation.deferIfReject.active) break
+      const status = this.#runItem(evaluation, item, list)
+      if (isPromise(status)) {
+        return status.then((later) => endsList(evaluation, later) ? later : this.#runFrom(i + 1, evaluation, items, list))
+      }
+      if (endsList(evaluation, status)) return status
     }
-    evaluation.depth = before
-    if (evaluation.warnDepth > before) evaluation.warnDepth = 0
-    return status
+    return 'dunno'
   }
 
-  async #runItem(
+  #runItem(
     evaluation: Evaluation, item: Exclude<Item, { readonly kind: 'warn' }>, list: ListContext,
-  ): Promise<Status> {
+  ): MaybePromise<Status> {
     switch (item.kind) {
       case 'call': {
         const { name, restriction, argument, next } = item
         const warned = evaluation.warnDepth > 0
-        const call = { evaluation, list, name, argument, interpreter: this }
-        return whenReady(restriction.run(call), (status) => {
-          const unreachable = restriction.final === true && next !== undefined && (!warned || status === 'ok')
+        const running = restriction.run({ evaluation, list, name, argument, interpreter: this })
+        if (restriction.final !== true || next === undefined) return running
+        return whenReady(running, (status) => {
+          const unreachable = !warned || status === 'ok'
           if (unreachable) evaluation.warning(`restriction \`${next}' after \`${name.toLowerCase()}' is ignored`)
           return status
         })
@@ -74,7 +83,7 @@ export class Evaluator implements Interpreter {
   }
 
   /** `type:table` without a word before it: each list but those about data has its own meaning for it. */
-  #runBareTable(evaluation: Evaluation, table: string, list: ListContext): Promise<Status> | Status {
+  #runBareTable(evaluation: Evaluation, table: string, list: ListContext): MaybePromise<Status> {
     const restriction = RESTRICTIONS.get(list.tableRestriction ?? '')
     if (list.tableRestriction === undefined || restriction === undefined) {
       return evaluation.configurationError('specify one of (check_client_access, check_reverse_client_hostname_access,'
@@ -84,7 +93,7 @@ export class Evaluator implements Interpreter {
     return restriction.run({ evaluation, list, name: list.tableRestriction, argument: table, interpreter: this })
   }
 
-  #runWord(evaluation: Evaluation, name: string, list: ListContext): Promise<Status> | Status {
+  #runWord(evaluation: Evaluation, name: string, list: ListContext): MaybePromise<Status> {
     const items = this.#opened.classes.get(name)
     if (items === undefined) return evaluation.configurationError(`unknown smtpd restriction: "${name}"`)
     if (evaluation.depth > DEPTH_MAX) {
@@ -93,7 +102,7 @@ export class Evaluator implements Interpreter {
     return this.run(evaluation, items, list)
   }
 
-  async act(evaluation: Evaluation, request: LookupRequest, value: string): Promise<Status> {
+  act(evaluation: Evaluation, request: LookupRequest, value: string): MaybePromise<Status> {
     const decided = actOn(evaluation, request, value.trim())
     if (decided !== undefined) return decided
     const { table, list } = request
@@ -143,6 +152,14 @@ export class Evaluator implements Interpreter {
   tables(argument: string): AccessTable | undefined {
     return this.#opened.tables.get(argument)
   }
+}
+
+/** Whether nothing after this restriction matters; warn_if_reject has done its duty for it. */
+function endsList(evaluation: Evaluation, status: Status): boolean {
+  if (evaluation.warnDepth >= evaluation.depth) evaluation.warnDepth = 0
+  if (status !== 'dunno') return true
+  // Both pending: whatever comes, the end is a deferral.
+  return evaluation.state.deferIfPermit.active && evaluation.deferIfReject.active
 }
 
 function incomplete(

@@ -8,6 +8,8 @@
 import { isStatus, withClass } from '#mail/status.ts'
 import type { Resolved } from '#rewrite/resolve.ts'
 import { foldCase } from '#util/ascii.ts'
+import { whenReady } from '#util/maybe.ts'
+import type { MaybePromise } from '#util/maybe.ts'
 import { printable } from '#util/printable.ts'
 import { actionLine } from './log-lines.ts'
 import type { LoggedAction } from './log-lines.ts'
@@ -38,6 +40,12 @@ const OWN_FAULTS: readonly ErrorClass[] = ['software', 'resource', 'data']
 
 type Decision = { readonly reply: string; readonly errorClass: ErrorClass; readonly hangup: boolean }
 
+/** Tables have their keys in lower case. */
+function folded(resolved: Resolved): Resolved {
+  const recipient = foldCase(resolved.recipient)
+  return recipient === resolved.recipient ? resolved : { ...resolved, recipient }
+}
+
 /** Everything of one check: made anew for each. */
 export class Evaluation {
   readonly facts: SessionFacts
@@ -54,7 +62,7 @@ export class Evaluation {
   /** Depth of policy service failures: the default action must not fail over to itself. */
   policyFailures = 0
   readonly #effects: Effect[] = []
-  readonly #resolved = new Map<string, Promise<Resolved>>()
+  readonly #resolved = new Map<string, MaybePromise<Resolved>>()
   #decision: Decision | undefined
 
   constructor(
@@ -177,14 +185,15 @@ export class Evaluation {
   }
 
   /** Permits, with a log line if smtpd_log_access_permit_actions says so. */
-  async permit(action: string, list: Pick<ListContext, 'name' | 'about'>, table?: string): Promise<Status> {
+  permit(action: string, list: Pick<ListContext, 'name' | 'about'>, table?: string): MaybePromise<Status> {
     // A deferral is pending: this permission will not hold.
     if (this.state.deferIfPermit.active || this.tables.logPermit.empty) return 'ok'
-    const logged = await this.tables.logPermit.match(action)
-    // Postfix prints the blank also when nothing follows it; log readers see the same line.
-    const from = table === undefined ? ' ' : ` from ${table}`
-    if (logged === true) this.logAction('permit', `action=${action} for ${list.about}=${list.name}${from}`)
-    return 'ok'
+    return whenReady(this.tables.logPermit.match(action), (logged) => {
+      // Postfix prints the blank also when nothing follows it; log readers see the same line.
+      const from = table === undefined ? ' ' : ` from ${table}`
+      if (logged === true) this.logAction('permit', `action=${action} for ${list.about}=${list.name}${from}`)
+      return 'ok'
+    })
   }
 
   /**
@@ -192,22 +201,19 @@ export class Evaluation {
    *
    * @param sender Who the mail is from; the null sender when not known.
    */
-  resolve(sender: string | undefined, address: string): Promise<Resolved> {
+  resolve(sender: string | undefined, address: string): MaybePromise<Resolved> {
     const key = `${sender ?? ''}\n${address}`
     const known = this.#resolved.get(key)
     if (known !== undefined) return known
     const { router } = this.tools
     const from = router.rewriteInternal('local', sender ?? '')
-    const resolved = router.resolve(from, router.rewriteInternal('local', address)).then((answer) => ({
-      ...answer,
-      recipient: foldCase(answer.recipient),
-    }))
+    const resolved = whenReady(router.resolve(from, router.rewriteInternal('local', address)), folded)
     this.#resolved.set(key, resolved)
     return resolved
   }
 
   /** Resolves the sender, to deliver replies to it, or the recipient. */
-  resolveFor(about: ReplyClass, address: string): Promise<Resolved> {
+  resolveFor(about: ReplyClass, address: string): MaybePromise<Resolved> {
     return this.resolve(about === 'Sender address' ? this.facts.recipient : this.facts.sender, address)
   }
 }

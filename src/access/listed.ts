@@ -10,11 +10,13 @@ import { findAddress } from '#rewrite/address-find.ts'
 import type { Resolved } from '#rewrite/resolve.ts'
 import type { Maps } from '#tables/maps.ts'
 import { equalsIgnoreCase } from '#util/ascii.ts'
+import { isPromise, whenReady } from '#util/maybe.ts'
+import type { MaybePromise } from '#util/maybe.ts'
 import type { Evaluation, Status } from './evaluation.ts'
 import { REPLY_CLASS } from './status-class.ts'
 
 /** Checks the recipient, once per RCPT: what a list has checked is not checked again at the end. */
-export async function checkListedRecipient(evaluation: Evaluation, recipient: string): Promise<Status> {
+export function checkListedRecipient(evaluation: Evaluation, recipient: string): MaybePromise<Status> {
   const { state, settings } = evaluation
   if (settings.skipUnlisted || state.recipientChecked) return 'dunno'
   // A check that only warns is none.
@@ -23,64 +25,81 @@ export async function checkListedRecipient(evaluation: Evaluation, recipient: st
 }
 
 /** Checks the sender, once per evaluation of the sender restrictions. */
-export async function checkListedSender(evaluation: Evaluation, sender: string): Promise<Status> {
+export function checkListedSender(evaluation: Evaluation, sender: string): MaybePromise<Status> {
   const { state, settings } = evaluation
   if (settings.skipUnlisted || state.senderChecked) return 'dunno'
   if (evaluation.warnDepth === 0) state.senderChecked = true
   return checkListed(evaluation, sender, 'sender')
 }
 
-async function checkListed(evaluation: Evaluation, address: string, who: 'sender' | 'recipient'): Promise<Status> {
-  const about = REPLY_CLASS[who]
-  const resolved = await evaluation.resolveFor(about, address)
-  if (resolved.problem === 'fail') return evaluation.retryLater(address)
-  const known = await isMapped(evaluation, resolved.recipient, who)
-  if (known === 'retry') return evaluation.retryLater(address)
-  if (known || resolved.problem !== undefined) return 'dunno'
-  const subject = { name: address, about }
-  const detail = who === 'sender' ? '1.0' : '1.1'
-  if (resolved.transport === 'error' || resolved.transport === 'retry') {
-    return rejectUndeliverable(evaluation, resolved, subject, detail)
-  }
-  const table = recipientTable(evaluation, resolved)
-  if (table === undefined || table.maps.empty) return 'dunno'
-  const listed = await isIn(evaluation, table.maps, resolved.recipient)
-  if (listed === 'retry') return evaluation.retryLater(address)
-  if (listed) return 'dunno'
-  const where = evaluation.settings.showTableName ? ` in ${table.name} table` : ''
-  return evaluation.reject({
-    errorClass: 'bounce', code: table.code, status: `5.${detail}`,
-    text: `<${address}>: ${about} rejected: User unknown${where}`,
+/** An address, and in which role it is checked. */
+type Subject = {
+  readonly name: string
+  readonly about: typeof REPLY_CLASS.sender | typeof REPLY_CLASS.recipient
+  /** The second and third part of the status of an unknown one. */
+  readonly detail: '1.0' | '1.1'
+}
+
+function checkListed(evaluation: Evaluation, name: string, who: 'sender' | 'recipient'): MaybePromise<Status> {
+  const subject: Subject = { name, about: REPLY_CLASS[who], detail: who === 'sender' ? '1.0' : '1.1' }
+  return whenReady(evaluation.resolveFor(subject.about, name), (resolved) => {
+    if (resolved.problem === 'fail') return evaluation.retryLater(name)
+    return whenReady(isMapped(evaluation, resolved.recipient, who), (known) => {
+      if (known === 'retry') return evaluation.retryLater(name)
+      return known || resolved.problem !== undefined ? 'dunno' : checkUser(evaluation, resolved, subject)
+    })
   })
 }
 
-async function isIn(evaluation: Evaluation, maps: Maps, recipient: string): Promise<boolean | 'retry'> {
-  const found = await findAddress(maps, recipient, evaluation.tools.router.context)
-  return found.kind === 'error' ? 'retry' : found.kind === 'found'
+function checkUser(evaluation: Evaluation, resolved: Resolved, subject: Subject): MaybePromise<Status> {
+  if (resolved.transport === 'error' || resolved.transport === 'retry') {
+    return rejectUndeliverable(evaluation, resolved, subject)
+  }
+  const table = recipientTable(evaluation, resolved)
+  if (table === undefined || table.maps.empty) return 'dunno'
+  const { name, about, detail } = subject
+  return whenReady(isIn(evaluation, table.maps, resolved.recipient), (listed) => {
+    if (listed === 'retry') return evaluation.retryLater(name)
+    if (listed) return 'dunno'
+    const where = evaluation.settings.showTableName ? ` in ${table.name} table` : ''
+    const text = `<${name}>: ${about} rejected: User unknown${where}`
+    return evaluation.reject({ errorClass: 'bounce', code: table.code, status: `5.${detail}`, text })
+  })
+}
+
+function isIn(evaluation: Evaluation, maps: Maps, recipient: string): MaybePromise<boolean | 'retry'> {
+  if (maps.empty) return false
+  return whenReady(findAddress(maps, recipient, evaluation.tools.router.context), ({ kind }) =>
+    kind === 'error' ? 'retry' : kind === 'found')
 }
 
 /** An address that is rewritten to another is taken as known. */
-async function isMapped(
+function isMapped(
   evaluation: Evaluation, recipient: string, who: 'sender' | 'recipient',
-): Promise<boolean | 'retry'> {
+): MaybePromise<boolean | 'retry'> {
   const { recipientCanonical, senderCanonical, canonical, virtualAliases } = evaluation.tables
-  const tables = [recipientCanonical, ...(who === 'sender' ? [senderCanonical] : []), canonical, virtualAliases]
-  for (const maps of tables) {
-    const found = await isIn(evaluation, maps, recipient)
+  return who === 'sender'
+    ? isInAny(evaluation, [recipientCanonical, senderCanonical, canonical, virtualAliases], recipient)
+    : isInAny(evaluation, [recipientCanonical, canonical, virtualAliases], recipient)
+}
+
+function isInAny(
+  evaluation: Evaluation, tables: readonly Maps[], recipient: string, start = 0,
+): MaybePromise<boolean | 'retry'> {
+  for (let i = start; i < tables.length; i++) {
+    const maps = tables[i]
+    if (maps === undefined) break
+    const found = isIn(evaluation, maps, recipient)
+    if (isPromise(found)) return found.then((later) => later || isInAny(evaluation, tables, recipient, i + 1))
     if (found !== false) return found
   }
   return false
 }
 
 /** What resolves to the error or retry transport is known to be undeliverable; the next hop says why. */
-function rejectUndeliverable(
-  evaluation: Evaluation,
-  resolved: Resolved,
-  subject: { readonly name: string; readonly about: typeof REPLY_CLASS.sender | typeof REPLY_CLASS.recipient },
-  detail: string,
-): Status {
+function rejectUndeliverable(evaluation: Evaluation, resolved: Resolved, subject: Subject): Status {
   const temporary = resolved.transport === 'retry'
-  const { status, rest } = splitStatus(`${temporary ? 4 : 5}.${detail}`, resolved.nexthop)
+  const { status, rest } = splitStatus(`${temporary ? 4 : 5}.${subject.detail}`, resolved.nexthop)
   const hard = resolved.class === 'alias' ? evaluation.settings.codes.unknownVirtualAlias : 550
   return evaluation.reject({
     errorClass: 'bounce',

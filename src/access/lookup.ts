@@ -8,8 +8,11 @@
  */
 import { isHostAddress } from '#network/dns/hostname.ts'
 import { domainKeys, findAddress } from '#rewrite/address-find.ts'
-import type { Maps, MapsResult } from '#tables/maps.ts'
+import type { Resolved } from '#rewrite/resolve.ts'
+import type { Maps } from '#tables/maps.ts'
 import { domainOf } from '#mail/address.ts'
+import { isPromise, whenReady } from '#util/maybe.ts'
+import type { MaybePromise } from '#util/maybe.ts'
 import type { Evaluation, Status } from './evaluation.ts'
 import type { Interpreter, LookupRequest } from './restriction.ts'
 import { REPLY_CLASS } from './status-class.ts'
@@ -17,8 +20,8 @@ import { REPLY_CLASS } from './status-class.ts'
 /** `found` says that the table knows the key, even when its result is DUNNO. */
 export type LookupStatus = { readonly status: Status; readonly found: boolean }
 
-/** A key, and whether it is only a part of what is looked up. */
-type Key = readonly [key: string, partial: boolean]
+/** What a table has for a key, or that it cannot be read. */
+type Answer = { readonly kind: 'found'; readonly value: string } | { readonly kind: 'error' }
 
 const MISSED: LookupStatus = { status: 'dunno', found: false }
 
@@ -38,62 +41,72 @@ export class AccessLookup {
   }
 
   /** One key as it stands. */
-  exact(request: LookupRequest): Promise<LookupStatus> {
-    return this.#keys(request, [[request.key, false]])
+  exact(request: LookupRequest): MaybePromise<LookupStatus> {
+    return this.#keys(request, [request.key])
   }
 
   /** A name and its parent domains; the name `unknown` and address-like names have none. */
-  domain(request: LookupRequest): Promise<LookupStatus> {
+  domain(request: LookupRequest): MaybePromise<LookupStatus> {
     const { plainParents } = this.#evaluation.settings
-    const keys = isHostAddress(request.key) ? [request.key] : domainKeys(request.key, plainParents)
-    return this.#keys(request, keys.map((key, i): Key => [key, i > 0]))
+    return this.#keys(request, isHostAddress(request.key) ? [request.key] : domainKeys(request.key, plainParents))
   }
 
   /** An address and its networks: 192.0.2.7, 192.0.2, 192.0, 192; IPv6 is cut at its colons. */
-  address(request: LookupRequest): Promise<LookupStatus> {
-    return this.#keys(request, networkKeys(request.key).map((key, i): Key => [key, i > 0]))
+  address(request: LookupRequest): MaybePromise<LookupStatus> {
+    return this.#keys(request, networkKeys(request.key))
   }
 
   /** A client: its name first, then its address. */
-  async host(request: LookupRequest, address: string): Promise<LookupStatus> {
-    const byName = await this.domain(request)
-    return byName.found || byName.status !== 'dunno' ? byName : this.address({ ...request, key: address })
+  host(request: LookupRequest, address: string): MaybePromise<LookupStatus> {
+    return whenReady(this.domain(request), (byName) => {
+      return byName.found || byName.status !== 'dunno' ? byName : this.address({ ...request, key: address })
+    })
   }
 
   /** A mail address: as it resolves, whole and in parts. */
-  async mail(request: LookupRequest): Promise<LookupStatus> {
+  mail(request: LookupRequest): MaybePromise<LookupStatus> {
+    return whenReady(this.#evaluation.resolveFor(request.list.about, request.key), (resolved) => {
+      return this.#resolved(request, resolved)
+    })
+  }
+
+  #resolved(request: LookupRequest, resolved: Resolved): MaybePromise<LookupStatus> {
     const evaluation = this.#evaluation
-    const { about } = request.list
-    const resolved = await evaluation.resolveFor(about, request.key)
+    const { settings } = evaluation
     if (resolved.problem === 'fail') return { status: evaluation.retryLater(request.key), found: false }
     const key = resolved.recipient
     if (domainOf(key) === undefined) {
       evaluation.warning(`check_mail_access: no @domain in address: ${key}`)
       return MISSED
     }
-    const strategy = { kind: 'domains', plainParents: evaluation.settings.plainParents, users: true } as const
-    const answer = await findAddress(this.#maps, key, evaluation.tools.router.context, { strategy })
-    const result = await this.#act({ ...request, key }, answer)
+    const strategy = { kind: 'domains', plainParents: settings.plainParents, users: true } as const
     // A recipient with routing operators may end up anywhere: a table must not vouch for it.
-    const suspicious = resolved.routed && !evaluation.settings.allowUntrustedRouting && about === REPLY_CLASS.recipient
-    return result?.status === 'ok' && suspicious ? { status: 'dunno', found: true } : (result ?? MISSED)
+    const isRecipient = request.list.about === REPLY_CLASS.recipient
+    const suspicious = resolved.routed && !settings.allowUntrustedRouting && isRecipient
+    return whenReady(findAddress(this.#maps, key, evaluation.tools.router.context, { strategy }), (answer) => {
+      if (answer.kind === 'absent') return MISSED
+      return whenReady(this.#act({ ...request, key }, answer), (result) => {
+        return result.status === 'ok' && suspicious ? { status: 'dunno', found: true } : result
+      })
+    })
   }
 
-  async #keys(request: LookupRequest, keys: readonly Key[]): Promise<LookupStatus> {
-    for (const [key, partial] of keys) {
-      const result = await this.#act(request, await this.#maps.find(key, partial))
-      if (result !== undefined) return result
+  /** Keys one after the other; those after the first are only parts of what is looked up. */
+  #keys(request: LookupRequest, keys: readonly string[], start = 0): MaybePromise<LookupStatus> {
+    for (let i = start; i < keys.length; i++) {
+      const answer = this.#maps.find(keys[i] ?? '', i > 0)
+      if (isPromise(answer)) {
+        return answer.then((later) => later.kind === 'absent' ? this.#keys(request, keys, i + 1) : this.#act(request, later))
+      }
+      if (answer.kind !== 'absent') return this.#act(request, answer)
     }
     return MISSED
   }
 
-  async #act(
-    request: LookupRequest, answer: Pick<MapsResult, 'kind'> & { readonly value?: string },
-  ): Promise<LookupStatus | undefined> {
-    if (answer.kind === 'absent') return undefined
+  #act(request: LookupRequest, answer: Answer): MaybePromise<LookupStatus> {
     // Maps has logged the reason.
-    const value = answer.kind === 'error' ? BROKEN : (answer.value ?? '')
-    return { status: await this.#interpreter.act(this.#evaluation, request, value), found: true }
+    const value = answer.kind === 'error' ? BROKEN : answer.value
+    return whenReady(this.#interpreter.act(this.#evaluation, request, value), (status) => ({ status, found: true }))
   }
 }
 

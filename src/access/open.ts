@@ -8,6 +8,8 @@
 import { domainOf } from '#mail/address.ts'
 import type { Config } from '#config/config.ts'
 import { equalsIgnoreCase, isAscii } from '#util/ascii.ts'
+import { whenReady } from '#util/maybe.ts'
+import type { MaybePromise } from '#util/maybe.ts'
 import { Evaluation } from './evaluation.ts'
 import type { Status } from './evaluation.ts'
 import { Evaluator } from './evaluate.ts'
@@ -46,6 +48,11 @@ function forAllRecipients(facts: SessionFacts): SessionFacts {
   return others
 }
 
+/** What comes after a list that may have rejected already. */
+function unlessRejected(status: MaybePromise<Status>, next: () => MaybePromise<Status>): MaybePromise<Status> {
+  return whenReady(status, (decided) => (decided === 'reject' ? decided : next()))
+}
+
 class Restrictions implements Access {
   readonly #settings: AccessSettings
   readonly #tables: AccessTables
@@ -66,11 +73,11 @@ class Restrictions implements Access {
     return new SessionState()
   }
 
-  async check(stage: Stage, facts: SessionFacts, state: AccessState): Promise<AccessResult> {
+  check(stage: Stage, facts: SessionFacts, state: AccessState): MaybePromise<AccessResult> {
     const evaluation = this.#evaluation(
       stage === 'data' || stage === 'end_of_data' ? forAllRecipients(facts) : facts, state,
     )
-    return evaluation.result(await this.#runStage(stage, evaluation))
+    return whenReady(this.#runStage(stage, evaluation), (status) => evaluation.result(status))
   }
 
   #evaluation(facts: SessionFacts, state: AccessState): Evaluation {
@@ -80,7 +87,7 @@ class Restrictions implements Access {
     return new Evaluation(facts, this.#settings, this.#tables, this.#tools, state)
   }
 
-  #runStage(stage: Stage, evaluation: Evaluation): Promise<Status> | Status {
+  #runStage(stage: Stage, evaluation: Evaluation): MaybePromise<Status> {
     const { delayReject } = this.#settings
     switch (stage) {
       case 'client': return delayReject ? 'dunno' : this.#client(evaluation)
@@ -93,84 +100,94 @@ class Restrictions implements Access {
     }
   }
 
-  async #client(evaluation: Evaluation): Promise<Status> {
+  #client(evaluation: Evaluation): MaybePromise<Status> {
     const { state, facts } = evaluation
     state.deferIfPermit.active = false
     evaluation.beginStage()
     const list = {
       name: facts.client.nameAndAddress, about: REPLY_CLASS.client, tableRestriction: 'check_client_access',
     }
-    const status = await this.#evaluator.run(evaluation, this.#opened.lists.client, list)
-    state.raisedBy.client = state.deferIfPermit.active
-    return status
+    return whenReady(this.#evaluator.run(evaluation, this.#opened.lists.client, list), (status) => {
+      state.raisedBy.client = state.deferIfPermit.active
+      return status
+    })
   }
 
-  async #helo(evaluation: Evaluation): Promise<Status> {
+  #helo(evaluation: Evaluation): MaybePromise<Status> {
     const { state, facts } = evaluation
     if (facts.helo === undefined) return 'dunno'
     state.deferIfPermit.active = state.raisedBy.client
     evaluation.beginStage()
     const list = { name: facts.helo, about: REPLY_CLASS.helo, tableRestriction: 'check_helo_access' }
-    const status = await this.#evaluator.run(evaluation, this.#opened.lists.helo, list)
-    state.raisedBy.helo = state.deferIfPermit.active
-    return status
+    return whenReady(this.#evaluator.run(evaluation, this.#opened.lists.helo, list), (status) => {
+      state.raisedBy.helo = state.deferIfPermit.active
+      return status
+    })
   }
 
-  async #sender(evaluation: Evaluation): Promise<Status> {
+  #sender(evaluation: Evaluation): MaybePromise<Status> {
     const { state, facts: { sender } } = evaluation
     if (sender === undefined) return 'dunno'
     state.deferIfPermit.active = state.raisedBy.client || state.raisedBy.helo
     state.senderChecked = false
     evaluation.beginStage()
     const list = { name: sender, about: REPLY_CLASS.sender, tableRestriction: 'check_sender_access' }
-    const status = await this.#evaluator.run(evaluation, this.#opened.lists.sender, list)
-    state.raisedBy.sender = state.deferIfPermit.active
-    const implied = this.#settings.rejectUnlistedSender && !state.senderChecked && !state.discard && sender !== ''
-    return status !== 'reject' && implied ? checkListedSender(evaluation, sender) : status
+    return whenReady(this.#evaluator.run(evaluation, this.#opened.lists.sender, list), (status) => {
+      state.raisedBy.sender = state.deferIfPermit.active
+      const implied = this.#settings.rejectUnlistedSender && !state.senderChecked && !state.discard && sender !== ''
+      return status !== 'reject' && implied ? checkListedSender(evaluation, sender) : status
+    })
   }
 
   /** With smtpd_delay_reject, everything that was put off so far. */
-  async #delayed(evaluation: Evaluation, withSender: boolean): Promise<Status> {
+  #delayed(evaluation: Evaluation, withSender: boolean): MaybePromise<Status> {
     if (!this.#settings.delayReject) return 'dunno'
-    if ((await this.#client(evaluation)) === 'reject') return 'reject'
-    if ((await this.#helo(evaluation)) === 'reject') return 'reject'
-    return withSender ? this.#sender(evaluation) : 'dunno'
+    return unlessRejected(this.#client(evaluation), () => unlessRejected(this.#helo(evaluation), () =>
+      withSender ? this.#sender(evaluation) : 'dunno'))
   }
 
-  async #recipient(evaluation: Evaluation): Promise<Status> {
+  #recipient(evaluation: Evaluation): MaybePromise<Status> {
     const { state, facts: { recipient } } = evaluation
     // RFC 5321 §4.5.1: mail to postmaster, without a domain, is to be accepted.
     if (recipient === undefined || equalsIgnoreCase(recipient, 'postmaster')) return 'dunno'
     state.recipientChecked = false
-    if ((await this.#delayed(evaluation, true)) === 'reject') return 'reject'
-    state.deferIfPermit.active = state.raisedBy.sender
-    evaluation.beginStage()
-    let status = await this.#recipientLists(evaluation, recipient)
-    status = this.#settle(evaluation, status)
-    const implied = this.#settings.rejectUnlistedRecipient && !state.recipientChecked && !state.discard
-    return status !== 'reject' && implied ? checkListedRecipient(evaluation, recipient) : status
+    return unlessRejected(this.#delayed(evaluation, true), () => {
+      state.deferIfPermit.active = state.raisedBy.sender
+      evaluation.beginStage()
+      return whenReady(this.#recipientLists(evaluation, recipient), (decided) => {
+        const status = this.#settle(evaluation, decided)
+        const implied = this.#settings.rejectUnlistedRecipient && !state.recipientChecked && !state.discard
+        return status !== 'reject' && implied ? checkListedRecipient(evaluation, recipient) : status
+      })
+    })
   }
 
   /** A permission of one list is no permission of the other: both have their say. */
-  async #recipientLists(evaluation: Evaluation, recipient: string): Promise<Status> {
+  #recipientLists(evaluation: Evaluation, recipient: string): MaybePromise<Status> {
     const { oldDefaults, relayBeforeRecipient } = this.#settings
-    const { relay, recipient: own } = this.#opened.lists
-    const list = { name: recipient, about: REPLY_CLASS.recipient, tableRestriction: 'check_recipient_access' }
-    const relayItems = oldDefaults.relayRestrictions ? this.#newerRelay : relay
     const relayFirst = relayBeforeRecipient && !oldDefaults.relayRestrictions
-    const order: readonly (readonly Item[])[] = relayFirst ? [relayItems, own] : [own, relayItems]
-    let status: Status = 'dunno'
-    for (const [i, items] of order.entries()) {
-      status = await this.#evaluator.run(evaluation, items, list)
-      if (items === relayItems && oldDefaults.relayRestrictions && status === 'dunno') {
-        this.#explainEmptyRelay(evaluation, recipient)
-      }
-      if (status === 'reject') {
-        if (i === 0 && oldDefaults.relayOrder) this.#explainOrder(evaluation, recipient)
-        return 'reject'
-      }
+    const own = (): MaybePromise<Status> => this.#recipientList(evaluation, this.#opened.lists.recipient, recipient)
+    const relay = (): MaybePromise<Status> => this.#relayList(evaluation, recipient)
+    return whenReady(relayFirst ? relay() : own(), (status) => {
+      if (status !== 'reject') return relayFirst ? own() : relay()
+      if (oldDefaults.relayOrder) this.#explainOrder(evaluation, recipient)
+      return 'reject'
+    })
+  }
+
+  #recipientList(evaluation: Evaluation, items: readonly Item[], recipient: string): MaybePromise<Status> {
+    const list = { name: recipient, about: REPLY_CLASS.recipient, tableRestriction: 'check_recipient_access' }
+    return this.#evaluator.run(evaluation, items, list)
+  }
+
+  #relayList(evaluation: Evaluation, recipient: string): MaybePromise<Status> {
+    if (!this.#settings.oldDefaults.relayRestrictions) {
+      return this.#recipientList(evaluation, this.#opened.lists.relay, recipient)
     }
-    return status
+    return whenReady(this.#recipientList(evaluation, this.#newerRelay, recipient), (status) => {
+      if (status === 'dunno') this.#explainEmptyRelay(evaluation, recipient)
+      return status
+    })
   }
 
   #explainEmptyRelay(evaluation: Evaluation, recipient: string): void {
@@ -184,25 +201,27 @@ class Restrictions implements Access {
       + ` recipient "${recipient}" from client "${evaluation.facts.client.nameAndAddress}"`)
   }
 
-  async #etrn(evaluation: Evaluation): Promise<Status> {
+  #etrn(evaluation: Evaluation): MaybePromise<Status> {
     const { state, facts: { etrnDomain } } = evaluation
     if (etrnDomain === undefined) return 'dunno'
-    if ((await this.#delayed(evaluation, false)) === 'reject') return 'reject'
-    state.deferIfPermit.active = state.raisedBy.client || state.raisedBy.helo
-    evaluation.beginStage()
-    const list = { name: etrnDomain, about: REPLY_CLASS.etrn, tableRestriction: 'check_etrn_access' }
-    return this.#settle(evaluation, await this.#evaluator.run(evaluation, this.#opened.lists.etrn, list))
+    return unlessRejected(this.#delayed(evaluation, false), () => {
+      state.deferIfPermit.active = state.raisedBy.client || state.raisedBy.helo
+      evaluation.beginStage()
+      const list = { name: etrnDomain, about: REPLY_CLASS.etrn, tableRestriction: 'check_etrn_access' }
+      return whenReady(this.#evaluator.run(evaluation, this.#opened.lists.etrn, list), (status) =>
+        this.#settle(evaluation, status))
+    })
   }
 
   /** What concerns all recipients alike: DATA and the end of the content. */
-  async #content(
+  #content(
     evaluation: Evaluation, items: readonly Item[], name: string,
     about: typeof REPLY_CLASS.data | typeof REPLY_CLASS.endOfData,
-  ): Promise<Status> {
+  ): MaybePromise<Status> {
     evaluation.state.deferIfPermit.active = false
     evaluation.beginStage()
-    const status = await this.#evaluator.run(evaluation, items, { name, about, tableRestriction: undefined })
-    return this.#settle(evaluation, status)
+    return whenReady(this.#evaluator.run(evaluation, items, { name, about, tableRestriction: undefined }), (status) =>
+      this.#settle(evaluation, status))
   }
 
   /** A pending deferral overrules a permission. */
@@ -211,18 +230,18 @@ class Restrictions implements Access {
     return status !== 'reject' && reason !== undefined ? evaluation.reject(reason) : status
   }
 
-  rewriteContext(facts: SessionFacts): Promise<ContextResult> {
+  rewriteContext(facts: SessionFacts): MaybePromise<ContextResult> {
     const evaluation = this.#evaluation(facts, new SessionState())
     return rewriteContextOf(evaluation, this.#opened)
   }
 
-  async isPossibleAddress(sender: string, address: string, smtputf8: boolean): Promise<boolean> {
+  isPossibleAddress(sender: string, address: string, smtputf8: boolean): MaybePromise<boolean> {
     if (address === '') return true
     const { router } = this.#tools
     const from = router.rewriteInternal('local', sender)
-    const resolved = await router.resolve(from, router.rewriteInternal('local', address))
-    if (resolved.problem === 'error') return false
-    return smtputf8 || isAscii(domainOf(resolved.recipient) ?? '')
+    return whenReady(router.resolve(from, router.rewriteInternal('local', address)), ({ problem, recipient }) => {
+      return problem !== 'error' && (smtputf8 || isAscii(domainOf(recipient) ?? ''))
+    })
   }
 
   close(): void {

@@ -4,6 +4,8 @@
  * Source: postconf(5), smtpd_client_restrictions; RFC 7372 §3.3 (status of a missing name).
  */
 import { equalsIgnoreCase } from '#util/ascii.ts'
+import { whenReady } from '#util/maybe.ts'
+import type { MaybePromise } from '#util/maybe.ts'
 import { permitCertificate } from './certificates.ts'
 import { askAboutAddress, askAboutDomain } from './dns-list.ts'
 import type { ListAnswer } from './dns-list.ts'
@@ -16,7 +18,7 @@ import { REPLY_CLASS, type ReplyClass } from './status-class.ts'
 const isUnknown = (name: string): boolean => equalsIgnoreCase(name, 'unknown')
 
 /** Permits in the name of the client. */
-function permitClient({ evaluation, name }: Call): Promise<Status> {
+function permitClient({ evaluation, name }: Call): MaybePromise<Status> {
   return evaluation.permit(name, { name: evaluation.facts.client.nameAndAddress, about: REPLY_CLASS.client })
 }
 
@@ -26,11 +28,12 @@ async function permitOwnAddress(call: Call): Promise<Status> {
   return own ? permitClient(call) : 'dunno'
 }
 
-async function permitMynetworks(call: Call): Promise<Status> {
+function permitMynetworks(call: Call): MaybePromise<Status> {
   const { facts: { client }, tables } = call.evaluation
-  const listed = await tables.mynetworks.match(client.name, client.address)
-  if (listed === 'error') return call.evaluation.retryLater(call.list.name)
-  return listed ? permitClient(call) : 'dunno'
+  return whenReady(tables.mynetworks.match(client.name, client.address), (listed) => {
+    if (listed === 'error') return call.evaluation.retryLater(call.list.name)
+    return listed ? permitClient(call) : 'dunno'
+  })
 }
 
 async function permitByCertificate(call: Call, all: boolean): Promise<Status> {

@@ -3,6 +3,8 @@
  *
  * Source: postconf(5), smtpd_recipient_restrictions, smtpd_relay_restrictions; SMTPD_ACCESS_README.
  */
+import { whenReady } from '#util/maybe.ts'
+import type { MaybePromise } from '#util/maybe.ts'
 import { askAboutDomain } from './dns-list.ts'
 import type { Evaluation, Status } from './evaluation.ts'
 import { checkAddressFqdn, checkKnownDomain } from './host-checks.ts'
@@ -16,7 +18,7 @@ import { checkVerified } from './verified.ts'
 
 /** A check of the recipient; `needed`: also not of the empty one. */
 function recipientRestriction(
-  check: (call: Call, recipient: string) => Promise<Status> | Status,
+  check: (call: Call, recipient: string) => MaybePromise<Status>,
   needed: 'any' | 'nonempty' = 'any',
 ): Restriction['run'] {
   return (call) => {
@@ -26,9 +28,11 @@ function recipientRestriction(
   }
 }
 
-async function permitWith({ evaluation, name }: Call, recipient: string, status: Promise<Status>): Promise<Status> {
-  const decided = await status
-  return decided === 'ok' ? evaluation.permit(name, { name: recipient, about: REPLY_CLASS.recipient }) : decided
+function permitWith(
+  { evaluation, name }: Call, recipient: string, status: MaybePromise<Status>,
+): MaybePromise<Status> {
+  return whenReady(status, (decided) =>
+    decided === 'ok' ? evaluation.permit(name, { name: recipient, about: REPLY_CLASS.recipient }) : decided)
 }
 
 /** RFC 5321 §4.5.5: a notification goes to one recipient. */

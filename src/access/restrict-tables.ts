@@ -5,10 +5,13 @@
  */
 import { printable } from '#util/printable.ts'
 import { equalsIgnoreCase } from '#util/ascii.ts'
+import { whenReady } from '#util/maybe.ts'
+import type { MaybePromise } from '#util/maybe.ts'
 import type { Evaluation, Status } from './evaluation.ts'
 import { checkCertificate } from './certificates.ts'
 import { AccessLookup } from './lookup.ts'
-import { withTable, type Call, type Restriction, type RestrictionTable } from './restriction.ts'
+import type { LookupStatus } from './lookup.ts'
+import { withTable, type Call, type LookupRequest, type Restriction, type RestrictionTable } from './restriction.ts'
 import { checkServers } from './server-access.ts'
 import type { ServerType } from './server-access.ts'
 import { REPLY_CLASS, type ReplyClass } from './status-class.ts'
@@ -17,15 +20,23 @@ import { REPLY_CLASS, type ReplyClass } from './status-class.ts'
 type Target = { readonly key: string; readonly name: string; readonly about: ReplyClass }
 
 /** Runs a lookup in the table of a call. */
-async function look(
+function lookWith(
   { evaluation, list, argument, interpreter }: Call,
-  target: Target,
-  how: (lookup: AccessLookup, request: Parameters<AccessLookup['exact']>[0]) => Promise<Status>,
-): Promise<Status> {
+  { key, name, about }: Target,
+  how: (lookup: AccessLookup, request: LookupRequest) => MaybePromise<Status>,
+): MaybePromise<Status> {
   const table = interpreter.tables(argument)
   if (table === undefined) return evaluation.configurationError(`See earlier parsing error messages for '${argument}`)
+  const { tableRestriction } = list
   const lookup = new AccessLookup(evaluation, interpreter, table.maps)
-  return how(lookup, { table: argument, key: target.key, list: { ...list, name: target.name, about: target.about } })
+  return how(lookup, { table: argument, key, list: { name, about, tableRestriction } })
+}
+
+/** The same where only the status matters. */
+function look(
+  call: Call, target: Target, how: (lookup: AccessLookup, request: LookupRequest) => MaybePromise<LookupStatus>,
+): MaybePromise<Status> {
+  return lookWith(call, target, (lookup, request) => whenReady(how(lookup, request), ({ status }) => status))
 }
 
 const isUnknown = (name: string): boolean => equalsIgnoreCase(name, 'unknown')
@@ -52,7 +63,7 @@ function serverRestriction(find: (evaluation: Evaluation) => Target | undefined,
   return withTable(async (call) => {
     const target = find(call.evaluation)
     if (target === undefined) return 'dunno'
-    const status = await look(call, target, (lookup, request) => checkServers(call.evaluation, lookup, request, type))
+    const status = await lookWith(call, target, (lookup, request) => checkServers(call.evaluation, lookup, request, type))
     return forbidPermission(call, status, target.key)
   })
 }
@@ -80,38 +91,37 @@ export const TABLE_RESTRICTIONS: RestrictionTable = {
   check_client_access: withTable((call) => {
     const { name, address, nameAndAddress } = call.evaluation.facts.client
     const target = { key: name, name: nameAndAddress, about: REPLY_CLASS.client }
-    return look(call, target, async (lookup, request) => (await lookup.host(request, address)).status)
+    return look(call, target, (lookup, request) => lookup.host(request, address))
   }),
   check_reverse_client_hostname_access: withTable(async (call) => {
     const { reverseName, address } = call.evaluation.facts.client
     const target = { key: reverseName, name: reverseName, about: REPLY_CLASS.reverseClient }
-    const status = await look(call, target, async (lookup, request) => (await lookup.host(request, address)).status)
+    const status = await look(call, target, (lookup, request) => lookup.host(request, address))
     return forbidPermission(call, status, reverseName)
   }),
   check_helo_access: withTable((call) => {
     const { helo } = call.evaluation.facts
     if (helo === undefined) return 'dunno'
     const target = { key: helo, name: helo, about: REPLY_CLASS.helo }
-    return look(call, target, async (lookup, request) => (await lookup.domain(request)).status)
+    return look(call, target, (lookup, request) => lookup.domain(request))
   }),
   check_sender_access: withTable((call) => {
     const { facts: { sender }, settings } = call.evaluation
     if (sender === undefined) return 'dunno'
     const target = { key: sender === '' ? settings.nullSenderKey : sender, name: sender, about: REPLY_CLASS.sender }
-    return look(call, target, async (lookup, request) =>
-      (sender === '' ? await lookup.exact(request) : await lookup.mail(request)).status)
+    return look(call, target, (lookup, request) => (sender === '' ? lookup.exact(request) : lookup.mail(request)))
   }),
   check_recipient_access: withTable((call) => {
     const { recipient } = call.evaluation.facts
     if (recipient === undefined) return 'dunno'
     const target = { key: recipient, name: recipient, about: REPLY_CLASS.recipient }
-    return look(call, target, async (lookup, request) => (await lookup.mail(request)).status)
+    return look(call, target, (lookup, request) => lookup.mail(request))
   }),
   check_etrn_access: withTable((call) => {
     const { etrnDomain } = call.evaluation.facts
     if (etrnDomain === undefined) return 'dunno'
     const target = { key: etrnDomain, name: etrnDomain, about: REPLY_CLASS.etrn }
-    return look(call, target, async (lookup, request) => (await lookup.domain(request)).status)
+    return look(call, target, (lookup, request) => lookup.domain(request))
   }),
   check_sasl_access: withTable((call) => {
     const { evaluation, name } = call
@@ -122,7 +132,7 @@ export const TABLE_RESTRICTIONS: RestrictionTable = {
     }
     if (username === undefined || username === '') return 'dunno'
     const target = { key: username, name: printable(username, '_'), about: REPLY_CLASS.login }
-    return look(call, target, async (lookup, request) => (await lookup.exact(request)).status)
+    return look(call, target, (lookup, request) => lookup.exact(request))
   }),
   check_ccert_access: withTable(checkCertificate),
 }

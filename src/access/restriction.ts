@@ -24,7 +24,7 @@ export type LookupRequest = {
 /** Runs restrictions that a table or a service named. */
 export type Interpreter = {
   /** Acts on the result of an access table or a policy service. */
-  act(evaluation: Evaluation, request: LookupRequest, value: string): Promise<Status>
+  act(evaluation: Evaluation, request: LookupRequest, value: string): MaybePromise<Status>
   /** Asks a policy service. */
   askPolicy(evaluation: Evaluation, list: ListContext, service: string): Promise<Status>
   /** The tables of an argument; `undefined` when it is malformed. */

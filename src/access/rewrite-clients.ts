@@ -4,6 +4,8 @@
  * Source: ADDRESS_REWRITING_README; postconf(5) local_header_rewrite_clients, remote_header_rewrite_domain.
  */
 import { asciiLower } from '#util/ascii.ts'
+import { isPromise, whenReady } from '#util/maybe.ts'
+import type { MaybePromise } from '#util/maybe.ts'
 import { permitCertificate } from './certificates.ts'
 import type { Evaluation } from './evaluation.ts'
 import type { RestrictionLists } from './lists.ts'
@@ -14,42 +16,53 @@ import type { ContextResult } from './types.ts'
 type Answer = boolean | 'invalid' | 'retry'
 
 /** The rewrite context of mail from this client. The first item that fits makes it local. */
-export async function rewriteContextOf(evaluation: Evaluation, opened: RestrictionLists): Promise<ContextResult> {
-  for (let i = 0; i < opened.rewriteClients.length; i++) {
+export function rewriteContextOf(
+  evaluation: Evaluation, opened: RestrictionLists, start = 0,
+): MaybePromise<ContextResult> {
+  for (let i = start; i < opened.rewriteClients.length; i++) {
     const item = opened.rewriteClients[i] ?? ''
     const isTable = item.includes(':')
     const named = asciiLower(item) === 'check_address_map'
     const table = named ? opened.rewriteClients[++i] : isTable ? item : undefined
-    const answer = named || isTable ? await isInTable(evaluation, opened, table ?? '') : await matches(evaluation, item)
-    if (answer === true) return { kind: 'ok', context: 'local' }
-    if (answer === 'retry') return refuse(evaluation)
-    if (answer === 'invalid') evaluation.warning(`parameter local_header_rewrite_clients: invalid request: ${item}`)
+    const answer = named || isTable ? isInTable(evaluation, opened, table ?? '') : matches(evaluation, item)
+    if (isPromise(answer)) {
+      return answer.then((later) => decide(evaluation, item, later) ?? rewriteContextOf(evaluation, opened, i + 1))
+    }
+    const decided = decide(evaluation, item, answer)
+    if (decided !== undefined) return decided
   }
   return { kind: 'ok', context: 'remote' }
 }
 
-async function isInTable(evaluation: Evaluation, opened: RestrictionLists, argument: string): Promise<Answer> {
-  const table = opened.tables.get(argument)
-  if (table === undefined) return 'invalid'
-  const found = await table.maps.find(evaluation.facts.client.address)
-  return found.kind === 'error' ? 'retry' : found.kind === 'found'
+/** What the answer of an item comes to; `undefined`: the next one is asked. */
+function decide(evaluation: Evaluation, item: string, answer: Answer): ContextResult | undefined {
+  if (answer === true) return { kind: 'ok', context: 'local' }
+  if (answer === 'retry') return refuse(evaluation)
+  if (answer === 'invalid') evaluation.warning(`parameter local_header_rewrite_clients: invalid request: ${item}`)
+  return undefined
 }
 
-async function matches(evaluation: Evaluation, item: string): Promise<Answer> {
+function isInTable(evaluation: Evaluation, opened: RestrictionLists, argument: string): MaybePromise<Answer> {
+  const table = opened.tables.get(argument)
+  if (table === undefined) return 'invalid'
+  return whenReady(table.maps.find(evaluation.facts.client.address), ({ kind }) =>
+    kind === 'error' ? 'retry' : kind === 'found')
+}
+
+function matches(evaluation: Evaluation, item: string): MaybePromise<Answer> {
   const { facts: { client }, tables, tools } = evaluation
   switch (asciiLower(item)) {
     case 'permit_inet_interfaces':
       return tools.router.context.ownAddresses.isOwn(client.address)
-    case 'permit_mynetworks': {
-      const listed = await tables.mynetworks.match(client.name, client.address)
-      return listed === 'error' ? 'retry' : listed
-    }
+    case 'permit_mynetworks':
+      return whenReady(tables.mynetworks.match(client.name, client.address), (listed) =>
+        listed === 'error' ? 'retry' : listed)
     case 'permit_sasl_authenticated':
       return isLoggedIn(evaluation)
     case 'permit_tls_clientcerts':
-      return certificateAnswer(await permitCertificate(evaluation, false))
+      return whenReady(permitCertificate(evaluation, false), certificateAnswer)
     case 'permit_tls_all_clientcerts':
-      return certificateAnswer(await permitCertificate(evaluation, true))
+      return whenReady(permitCertificate(evaluation, true), certificateAnswer)
     default:
       return 'invalid'
   }

@@ -6,6 +6,7 @@
 import { isHeaderLine } from '#mail/header.ts'
 import { splitStatus } from '#mail/status.ts'
 import { asciiUpper, isDigits } from '#util/ascii.ts'
+import type { MaybePromise } from '#util/maybe.ts'
 import type { Evaluation, Status } from './evaluation.ts'
 import type { LookupRequest } from './restriction.ts'
 
@@ -25,7 +26,7 @@ type Action = {
  */
 export function actOn(
   evaluation: Evaluation, request: LookupRequest, value: string,
-): Promise<Status> | Status | undefined {
+): MaybePromise<Status> | undefined {
   const word = /^[^ \t]*/.exec(value)?.[0] ?? ''
   const action: Action = { evaluation, request, value, word, text: value.slice(word.length).trimStart() }
   const run = ACTIONS[asciiUpper(word)]
@@ -36,7 +37,7 @@ export function actOn(
   return undefined
 }
 
-const ACTIONS: Readonly<Record<string, (action: Action) => Promise<Status> | Status>> = {
+const ACTIONS: Readonly<Record<string, (action: Action) => MaybePromise<Status>>> = {
   DUNNO: () => 'dunno',
   OK: permit,
   RELAY: permit,
@@ -58,7 +59,7 @@ const ACTIONS: Readonly<Record<string, (action: Action) => Promise<Status> | Sta
   PREPEND: prepend,
 }
 
-function permit({ evaluation, request, word }: Action): Promise<Status> {
+function permit({ evaluation, request, word }: Action): MaybePromise<Status> {
   return evaluation.permit(word, request.list, request.table)
 }
 
@@ -140,7 +141,7 @@ function hold(action: Action): Status {
   return 'dunno'
 }
 
-function discard(action: Action): Promise<Status> | Status {
+function discard(action: Action): MaybePromise<Status> {
   const { evaluation, text } = action
   if (!canDelegate(action, 'DISCARD')) return 'dunno'
   evaluation.logAction('discard', `${subject(action)} ${text === '' ? 'triggers DISCARD action' : text}`)

@@ -8,6 +8,7 @@
  */
 import type { NameStatus, Resolver } from '#network/dns.ts'
 import type { Router } from '#rewrite/resolve.ts'
+import type { MaybePromise } from '#util/maybe.ts'
 
 /**
  * When a check is asked for: after connect, HELO or EHLO, MAIL, RCPT (also VRFY), ETRN, DATA (also the
@@ -144,12 +145,12 @@ export type ContextResult =
 export interface Access {
   /** One state per session, made when the client connects. */
   newTransaction(): AccessState
-  /** Never rejects (as a promise); trouble is a temporary rejection. */
-  check(stage: Stage, facts: SessionFacts, state: AccessState): Promise<AccessResult>
+  /** Never rejects (as a promise); trouble is a temporary rejection. At once when nobody else had to be asked. */
+  check(stage: Stage, facts: SessionFacts, state: AccessState): MaybePromise<AccessResult>
   /** local_header_rewrite_clients: to be asked before the queue file is opened. */
-  rewriteContext(facts: SessionFacts): Promise<ContextResult>
+  rewriteContext(facts: SessionFacts): MaybePromise<ContextResult>
   /** Whether an address of MAIL or RCPT is possible at all: `501 5.1.7 Bad sender address syntax` otherwise. */
-  isPossibleAddress(sender: string, address: string, smtputf8: boolean): Promise<boolean>
+  isPossibleAddress(sender: string, address: string, smtputf8: boolean): MaybePromise<boolean>
   /** Closes tables and connections to policy servers. */
   close(): void
 }

@@ -9,6 +9,7 @@ import { splitAddress, splitExtension } from '#mail/address.ts'
 import { foldCase } from '#util/ascii.ts'
 import type { Envelope, EnvelopeRecipient } from '#queue/envelope.ts'
 import type { Resolved } from '#rewrite/resolve.ts'
+import type { MaybePromise } from '#util/maybe.ts'
 
 /** Recipients that share a destination. */
 export type Group = {
@@ -20,7 +21,7 @@ export type Group = {
 }
 
 export type RouteTools = {
-  readonly resolve: (sender: string, recipient: string) => Promise<Resolved>
+  readonly resolve: (sender: string, recipient: string) => MaybePromise<Resolved>
   /** Recipients in one request of a transport; 1 makes each mailbox a destination. */
   readonly recipientLimit: (transport: string) => number
   /** Why mail for this destination is not tried now; undefined when it is. */

@@ -10,6 +10,8 @@
 import { externalAddress, quoteLocal, splitAddress, stripExtension } from '#mail/address.ts'
 import type { Maps, MapsResult } from '#tables/maps.ts'
 import { equalsIgnoreCase } from '#util/ascii.ts'
+import { isPromise, whenReady } from '#util/maybe.ts'
+import type { MaybePromise } from '#util/maybe.ts'
 import type { AddressContext } from './address-context.ts'
 
 /** `external`: quoted keys only. `both`: then also the unquoted one, where it differs, as old tables have it. */
@@ -28,6 +30,7 @@ export type FindResult =
   | Exclude<MapsResult, { readonly kind: 'found' }>
 
 const ABSENT: FindResult = { kind: 'absent' }
+const DEFAULT_STRATEGY: FindStrategy = { kind: 'default' }
 
 /** Options of `findAddress()`; by default `both` and `default`. */
 export type FindOptions = { readonly form?: KeyForm; readonly strategy?: FindStrategy }
@@ -43,38 +46,54 @@ type Key = {
 }
 
 /**
- * Looks `address` up.
+ * Looks `address` up; at once where the tables answer at once.
  *
  * @param address Internal form. The null address is asked for as `""`.
  */
-export async function findAddress(
+export function findAddress(
   maps: Maps,
   address: string,
   context: AddressContext,
   options: FindOptions = {},
-): Promise<FindResult> {
+): MaybePromise<FindResult> {
   if (maps.empty) return ABSENT
-  const { form = 'both', strategy = { kind: 'default' } } = options
+  const { form = 'both', strategy = DEFAULT_STRATEGY } = options
   const stripped = stripExtension(address, context.delimiters, context.extensions)
   const bare = stripped.extension === undefined ? undefined : stripped.address
   const users: Key[] = [{ key: address, partial: false, quoting: 'address', extension: undefined }]
   if (bare !== undefined) users.push({ key: bare, partial: true, quoting: 'address', extension: stripped.extension })
-  const first = await findFirst(maps, users, form)
-  if (first.kind !== 'absent') return first
-  if (strategy.kind === 'domains') return findFirst(maps, partKeys(users, strategy), form)
-  return findFirst(maps, await defaultKeys(users, context), form)
+  return whenReady(findFirst(maps, users, form), (first) => {
+    if (first.kind !== 'absent') return first
+    if (strategy.kind === 'domains') return findFirst(maps, partKeys(users, strategy), form)
+    return whenReady(defaultKeys(users, context), (keys) => findFirst(maps, keys, form))
+  })
 }
 
-async function findFirst(maps: Maps, keys: readonly Key[] | 'error', form: KeyForm): Promise<FindResult> {
+function findFirst(maps: Maps, keys: readonly Key[] | 'error', form: KeyForm, start = 0): MaybePromise<FindResult> {
   if (keys === 'error') return { kind: 'error', reason: 'mydestination lookup failure', table: maps.title }
-  for (const key of keys) {
-    for (const text of keyTexts(key, form)) {
-      const result = await maps.find(text, key.partial)
-      if (result.kind === 'found') return { ...result, extension: key.extension }
-      if (result.kind === 'error') return result
+  for (let i = start; i < keys.length; i++) {
+    const key = keys[i]
+    if (key === undefined) break
+    const result = findKey(maps, key, form)
+    if (isPromise(result)) {
+      return result.then((later) => later.kind === 'absent' ? findFirst(maps, keys, form, i + 1) : later)
     }
+    if (result.kind !== 'absent') return result
   }
   return ABSENT
+}
+
+/** One key in the forms that tables may have it in. */
+function findKey(maps: Maps, key: Key, form: KeyForm): MaybePromise<FindResult> {
+  const [text = '', other] = keyTexts(key, form)
+  return whenReady(maps.find(text, key.partial), (first) => {
+    if (first.kind !== 'absent' || other === undefined) return withExtension(first, key)
+    return whenReady(maps.find(other, key.partial), (second) => withExtension(second, key))
+  })
+}
+
+function withExtension(result: MapsResult, { extension }: Key): FindResult {
+  return result.kind === 'found' ? { ...result, extension } : result
 }
 
 function keyTexts({ key, quoting }: Key, form: KeyForm): readonly string[] {
@@ -85,17 +104,18 @@ function keyTexts({ key, quoting }: Key, form: KeyForm): readonly string[] {
 }
 
 /** Parts of the address after the whole of it: for local domains the local part, then `@domain`. */
-async function defaultKeys(users: readonly Key[], context: AddressContext): Promise<readonly Key[] | 'error'> {
+function defaultKeys(users: readonly Key[], context: AddressContext): MaybePromise<readonly Key[] | 'error'> {
   const { domain } = splitAddress(users[0]?.key ?? '')
   if (domain === undefined) return []
   const atDomain = domainKey(`@${domain}`)
-  const local = equalsIgnoreCase(domain, context.rules.myorigin) || (await context.isLocal(domain))
-  if (local === 'error') return 'error'
-  if (!local) return [atDomain]
-  const names = users.map(
-    (user): Key => ({ ...user, key: splitAddress(user.key).local, partial: true, quoting: 'local' }),
-  )
-  return [...names, atDomain]
+  return whenReady(equalsIgnoreCase(domain, context.rules.myorigin) || context.isLocal(domain), (local) => {
+    if (local === 'error') return 'error'
+    if (!local) return [atDomain]
+    const names = users.map(
+      (user): Key => ({ ...user, key: splitAddress(user.key).local, partial: true, quoting: 'local' }),
+    )
+    return [...names, atDomain]
+  })
 }
 
 function domainKey(key: string): Key {

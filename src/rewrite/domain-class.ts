@@ -7,6 +7,8 @@ import type { Config } from '#config/config.ts'
 import { log } from '#system/log.ts'
 import { openMatchList } from '#tables/match-list.ts'
 import type { MatchList } from '#tables/match-list.ts'
+import { isPromise, whenReady } from '#util/maybe.ts'
+import type { MaybePromise } from '#util/maybe.ts'
 
 /** The class of a domain. */
 export type DomainClass = 'local' | 'alias' | 'virtual' | 'relay' | 'default'
@@ -14,7 +16,7 @@ export type DomainClass = 'local' | 'alias' | 'virtual' | 'relay' | 'default'
 /** Tells the class of a domain; `error`: a list could not be read, the answer is not to be guessed. */
 export type Classifier = {
   /** @param local Whether the domain is ours by mydestination or address. */
-  classOf(domain: string, local: boolean): Promise<DomainClass | 'error'>
+  classOf(domain: string, local: boolean): MaybePromise<DomainClass | 'error'>
 }
 
 const LIST_NAMES = ['virtual_alias_domains', 'virtual_mailbox_domains', 'relay_domains'] as const
@@ -31,26 +33,38 @@ const CLASSES: Readonly<Record<ListName, DomainClass>> = {
 export function openClassifier(config: Config): Classifier {
   const helpful = config.bool('helpful_warnings')
   const lists = LIST_NAMES.map((name) => openList(config, name))
+  const others = helpful ? lists : []
   return {
-    async classOf(domain, local) {
-      if (local) {
-        if (helpful) await warnDoubles(domain, 'mydestination', lists.slice(0, 2))
-        return 'local'
-      }
-      for (const [i, list] of lists.entries()) {
-        const matched = list.match(domain)
-        const found = matched instanceof Promise ? await matched : matched
-        if (found === 'error') {
-          log.warning(`${list.title} lookup failure`)
-          return 'error'
-        }
-        if (!found) continue
-        if (helpful) await warnDoubles(domain, list.title, lists.slice(i + 1))
-        return CLASSES[LIST_NAMES[i] ?? 'relay_domains']
-      }
-      return 'default'
+    classOf(domain, local) {
+      if (!local) return classFrom(lists, 0, domain, helpful)
+      return whenReady(warnDoubles(domain, 'mydestination', others.slice(0, 2)), () => 'local')
     },
   }
+}
+
+function classFrom(
+  lists: readonly MatchList[], start: number, domain: string, helpful: boolean,
+): MaybePromise<DomainClass | 'error'> {
+  for (let i = start; i < lists.length; i++) {
+    const list = lists[i]
+    if (list === undefined) break
+    const judge = (found: boolean | 'error'): MaybePromise<DomainClass | 'error'> | undefined => {
+      if (found === false) return undefined
+      if (found === true) {
+        const name = LIST_NAMES[i] ?? 'relay_domains'
+        return whenReady(warnDoubles(domain, list.title, helpful ? lists.slice(i + 1) : []), () => CLASSES[name])
+      }
+      log.warning(`${list.title} lookup failure`)
+      return 'error'
+    }
+    const matched = list.match(domain)
+    if (isPromise(matched)) {
+      return matched.then((later) => judge(later) ?? classFrom(lists, i + 1, domain, helpful))
+    }
+    const decided = judge(matched)
+    if (decided !== undefined) return decided
+  }
+  return 'default'
 }
 
 function openList(config: Config, name: ListName): MatchList {
@@ -62,10 +76,11 @@ function openList(config: Config, name: ListName): MatchList {
 }
 
 /** A domain has one class; a second listing has no effect, which is rarely what was meant. */
-async function warnDoubles(domain: string, first: string, others: readonly MatchList[]): Promise<void> {
-  for (const other of others) {
-    if ((await other.match(domain)) === true) {
-      log.warning(`do not list domain ${domain} in BOTH ${first} and ${other.title}`)
-    }
-  }
+function warnDoubles(domain: string, first: string, others: readonly MatchList[]): MaybePromise<void> {
+  const [other, ...more] = others
+  if (other === undefined) return undefined
+  return whenReady(other.match(domain), (listed) => {
+    if (listed === true) log.warning(`do not list domain ${domain} in BOTH ${first} and ${other.title}`)
+    return warnDoubles(domain, first, more)
+  })
 }

@@ -15,6 +15,7 @@ import { log } from '#system/log.ts'
 import { openMaps } from '#tables/maps.ts'
 import type { Maps } from '#tables/maps.ts'
 import { equalsIgnoreCase } from '#util/ascii.ts'
+import { whenReady } from '#util/maybe.ts'
 import type { MaybePromise } from '#util/maybe.ts'
 import { openAddressContext } from './address-context.ts'
 import type { AddressContext, LocalAnswer } from './address-context.ts'
@@ -48,7 +49,7 @@ export type Resolved = {
 /** Resolves and rewrites addresses. */
 export type Router = {
   /** @param sender Internal form, empty for null: for the sender-dependent tables. @param recipient Internal form. */
-  resolve(sender: string, recipient: string): Promise<Resolved>
+  resolve(sender: string, recipient: string): MaybePromise<Resolved>
   /** Rewrites external form. */
   rewrite(context: RewriteContext, external: string): string
   /** Rewrites internal form. */
@@ -155,40 +156,48 @@ const unresolved = (recipient: string, problem: 'error' | 'fail'): Resolved => (
   transport: '', nexthop: '', recipient, class: 'default', routed: false, problem,
 })
 
-async function resolve(parts: Parts, sender: string, address: string): Promise<Resolved> {
-  const stripped = await stripLocal(address, parts.strip, parts.context)
-  if (stripped.kind === 'fail') {
+/** A recipient whose domain is ours, or is not. */
+type Placed = { readonly recipient: string; readonly local: boolean }
+
+function resolve(parts: Parts, sender: string, address: string): MaybePromise<Resolved> {
+  return whenReady(stripLocal(address, parts.strip, parts.context), (stripped) => {
+    if (stripped.kind === 'ok') {
+      return whenReady(checkDomain(parts, stripped), (checked) => {
+        if (checked === undefined) return unresolved(stripped.recipient, 'error')
+        return checked === FAILED ? unresolved(stripped.recipient, 'fail') : resolvePlaced(parts, sender, checked)
+      })
+    }
     log.warning(`address resolver failure for <${address}>`)
     return unresolved(address, 'fail')
-  }
-  const checked = await checkDomain(parts, stripped)
-  if (checked === undefined) return unresolved(stripped.recipient, 'error')
-  if (checked === FAILED) return unresolved(stripped.recipient, 'fail')
-  const { recipient, local } = checked
-  const domain = domainOf(recipient) ?? ''
-  const domainClass = await parts.classes.classOf(domain, local)
-  if (domainClass === 'error') return unresolved(recipient, 'fail')
-  const route = await routeOf(parts, sender, recipient, domain, domainClass)
-  if (route === FAILED) return unresolved(recipient, 'fail')
-  const resolved: Resolved = { ...route, recipient, class: domainClass, routed: isRouted(recipient, domain) }
-  // External commands may take such a user for an option.
-  return !parts.minusUsers && recipient.startsWith('-') ? { ...resolved, problem: 'error' } : resolved
+  })
 }
 
 /** The domain in valid form, or `undefined` when it cannot be one. */
-async function checkDomain(
-  parts: Parts,
-  { recipient, local }: { readonly recipient: string; readonly local: boolean },
-): Promise<{ readonly recipient: string; readonly local: boolean } | typeof FAILED | undefined> {
+function checkDomain(parts: Parts, { recipient, local }: Placed): MaybePromise<Placed | typeof FAILED | undefined> {
   const domain = domainOf(recipient) ?? ''
   if (domain.startsWith('[')) return isMailhostLiteral(domain) ? { recipient, local } : undefined
   if (isValidMailDomain(domain, parts.utf8)) return { recipient, local }
   if (!parts.numericDomains || !isHostAddress(domain)) return undefined
   // RFC 5321 §4.1.3: an address needs brackets; with resolve_numeric_domain they are added.
   const literal = `[${domain}]`
-  const ours = await parts.context.isLocal(literal)
-  if (ours === 'error') return FAILED
-  return { recipient: `${recipient.slice(0, recipient.length - domain.length)}${literal}`, local: ours }
+  return whenReady(parts.context.isLocal(literal), (ours) => {
+    if (ours === 'error') return FAILED
+    return { recipient: `${recipient.slice(0, recipient.length - domain.length)}${literal}`, local: ours }
+  })
+}
+
+function resolvePlaced(parts: Parts, sender: string, { recipient, local }: Placed): MaybePromise<Resolved> {
+  const domain = domainOf(recipient) ?? ''
+  return whenReady(parts.classes.classOf(domain, local), (domainClass) => {
+    if (domainClass === 'error') return unresolved(recipient, 'fail')
+    return whenReady(routeOf(parts, sender, recipient, domain, domainClass), (route): Resolved => {
+      if (route === FAILED) return unresolved(recipient, 'fail')
+      const { transport, nexthop } = route
+      const resolved = { transport, nexthop, recipient, class: domainClass, routed: isRouted(recipient, domain) }
+      // External commands may take such a user for an option.
+      return !parts.minusUsers && recipient.startsWith('-') ? { ...resolved, problem: 'error' } : resolved
+    })
+  })
 }
 
 /** Whether anything before the domain looks like a route to some other system, here or there. */
@@ -197,72 +206,87 @@ function isRouted(recipient: string, domain: string): boolean {
   return recipient.slice(operator + 1) !== domain
 }
 
-async function routeOf(
-  parts: Parts, sender: string, recipient: string, domain: string, domainClass: DomainClass,
-): Promise<Route | typeof FAILED> {
-  const base = domainClass === 'alias'
-    ? { transport: 'error', nexthop: parts.aliasText }
-    : await classRoute(parts, sender, domain, domainClass)
-  if (base === FAILED) return FAILED
-  const mapped = await transportRoute(parts, recipient, domainClass, base)
-  return mapped === FAILED ? FAILED : relocate(parts, recipient, mapped)
+/** Something of a table, or the lookup failed. */
+type OrFailed<T> = MaybePromise<T | typeof FAILED>
+
+/** Goes on with what a lookup gave, unless it failed. */
+function unlessFailed<T, R>(value: OrFailed<T>, next: (value: T) => OrFailed<R>): OrFailed<R> {
+  return whenReady(value, (known) => (known === FAILED ? FAILED : next(known)))
 }
 
-async function classRoute(
+function routeOf(
+  parts: Parts, sender: string, recipient: string, domain: string, domainClass: DomainClass,
+): OrFailed<Route> {
+  const base = domainClass === 'alias'
+    ? { transport: 'error', nexthop: parts.aliasText }
+    : classRoute(parts, sender, domain, domainClass)
+  return unlessFailed(base, (route: Route) => unlessFailed(
+    transportRoute(parts, recipient, domainClass, route), (mapped: Route) => relocate(parts, recipient, mapped),
+  ))
+}
+
+function classRoute(
   parts: Parts, sender: string, domain: string, domainClass: Exclude<DomainClass, 'alias'>,
-): Promise<Route | typeof FAILED> {
-  const parameter = domainClass === 'default' ? await defaultTransport(parts, sender) : parts.transports[domainClass]
+): OrFailed<Route> {
+  const transport = domainClass === 'default' ? defaultTransport(parts, sender) : parts.transports[domainClass]
   const offHost = domainClass === 'relay' || domainClass === 'default'
-  const nexthop = offHost ? await relayhostOf(parts, sender, domain) : domain
-  if (parameter === FAILED || nexthop === FAILED) return FAILED
-  const { head: transport, tail } = splitRoute(parameter.value)
+  // Both are asked for, so that the log tells of both.
+  return whenReady(transport, (parameter) => unlessFailed(
+    offHost ? relayhostOf(parts, sender, domain) : domain,
+    (nexthop: string) => parameter === FAILED ? FAILED : withTransport(parameter, nexthop),
+  ))
+}
+
+function withTransport({ name, value }: TransportParameter, nexthop: string): Route | typeof FAILED {
+  const { head: transport, tail } = splitRoute(value)
   if (transport !== '') return { transport, nexthop: tail === '' ? nexthop : tail }
-  log.warning(`parameter ${parameter.name}: null transport is not allowed`)
+  log.warning(`parameter ${name}: null transport is not allowed`)
   return FAILED
 }
 
-async function defaultTransport(parts: Parts, sender: string): Promise<TransportParameter | typeof FAILED> {
-  const value = await senderValue(parts, parts.senderTransports, sender === '' ? parts.nullTransportKey : sender)
-  if (value === FAILED) return FAILED
-  return value === undefined ? parts.transports.default : { name: parts.senderTransports.title, value }
+function defaultTransport(parts: Parts, sender: string): OrFailed<TransportParameter> {
+  const { senderTransports, nullTransportKey, transports } = parts
+  return unlessFailed(senderValue(parts, senderTransports, sender === '' ? nullTransportKey : sender), (value) =>
+    value === undefined ? transports.default : { name: senderTransports.title, value })
 }
 
-async function relayhostOf(parts: Parts, sender: string, domain: string): Promise<string | typeof FAILED> {
-  const value = await senderValue(parts, parts.senderRelayhosts, sender === '' ? parts.nullRelayhostKey : sender)
-  if (value !== undefined) return value
-  return parts.relayhost === '' ? domain : parts.relayhost
+function relayhostOf(parts: Parts, sender: string, domain: string): OrFailed<string> {
+  const { senderRelayhosts, nullRelayhostKey, relayhost } = parts
+  return unlessFailed(senderValue(parts, senderRelayhosts, sender === '' ? nullRelayhostKey : sender), (value) =>
+    value ?? (relayhost === '' ? domain : relayhost))
 }
 
 /** The result of a sender-dependent table; DUNNO is none. */
-async function senderValue(parts: Parts, maps: Maps, key: string): Promise<string | typeof FAILED | undefined> {
+function senderValue(parts: Parts, maps: Maps, key: string): OrFailed<string | undefined> {
   if (maps.empty) return undefined
-  const found = await findAddress(maps, key, parts.context)
-  if (found.kind === 'found') return equalsIgnoreCase(found.value, 'DUNNO') ? undefined : found.value
-  if (found.kind === 'absent') return undefined
-  log.warning(`${maps.title} lookup failure`)
-  return FAILED
+  return whenReady(findAddress(maps, key, parts.context), (found) => {
+    if (found.kind === 'found') return equalsIgnoreCase(found.value, 'DUNNO') ? undefined : found.value
+    if (found.kind === 'absent') return undefined
+    log.warning(`${maps.title} lookup failure`)
+    return FAILED
+  })
 }
 
 /** transport_maps does not replace the error of the virtual alias class: unknown users stay unknown. */
-async function transportRoute(
-  parts: Parts, recipient: string, domainClass: DomainClass, route: Route,
-): Promise<Route | typeof FAILED> {
+function transportRoute(parts: Parts, recipient: string, domainClass: DomainClass, route: Route): OrFailed<Route> {
   if (parts.transportMap === undefined || domainClass === 'alias') return route
-  const mapped = await parts.transportMap.lookup(recipient, route)
-  if (mapped.kind === 'found') return { transport: mapped.transport, nexthop: mapped.nexthop }
-  if (mapped.kind === 'absent') return route
-  log.warning('transport_maps lookup failure')
-  return FAILED
+  return whenReady(parts.transportMap.lookup(recipient, route), (mapped) => {
+    if (mapped.kind === 'found') return { transport: mapped.transport, nexthop: mapped.nexthop }
+    if (mapped.kind === 'absent') return route
+    log.warning('transport_maps lookup failure')
+    return FAILED
+  })
 }
 
 /** Users who moved, whatever the class of their domain. */
-async function relocate(parts: Parts, recipient: string, route: Route): Promise<Route | typeof FAILED> {
+function relocate(parts: Parts, recipient: string, route: Route): OrFailed<Route> {
   if (parts.relocated.empty) return route
-  const found = await findAddress(parts.relocated, recipient, parts.context)
-  if (found.kind === 'absent') return route
-  if (found.kind === 'found') return { transport: 'error', nexthop: relocatedText(found.value, parts.relocatedPrefix) }
-  log.warning('relocated_maps lookup failure')
-  return FAILED
+  return whenReady(findAddress(parts.relocated, recipient, parts.context), (found) => {
+    if (found.kind === 'absent') return route
+    if (found.kind === 'found') return { transport: 'error', nexthop: relocatedText(found.value, parts.relocatedPrefix) }
+    log.warning('relocated_maps lookup failure')
+    return FAILED
+  })
 }
 
 function relocatedText(value: string, prefix: boolean): string {

@@ -103,6 +103,11 @@ function stripDot(tokens: readonly Token[]): readonly Token[] {
  */
 const STANDARD_REGEXP = /^[\w+=~^*/?{}#$&'`-]+(?:\.[\w+=~^*/?{}#$&'`-]+)*@(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+$/
 
+/** Whether an address, in internal form, is so plain that rewriting cannot change it. */
+export function isStandardAddress(internal: string): boolean {
+  return STANDARD_REGEXP.test(internal)
+}
+
 /**
  * Rewrites one address.
  *
@@ -110,14 +115,14 @@ const STANDARD_REGEXP = /^[\w+=~^*/?{}#$&'`-]+(?:\.[\w+=~^*/?{}#$&'`-]+)*@(?:[A-
  * @returns External form; `""` for the null address, and the empty text for the empty text.
  */
 export function rewriteAddress(rules: RewriteRules, context: RewriteContext, external: string): string {
-  if (external === '' || STANDARD_REGEXP.test(external)) return external
+  if (external === '' || isStandardAddress(external)) return external
   const tokens = rewriteTokens(rules, context, scanTokens(external))
   return externalAddressOf(tokens, 'spaced')
 }
 
 /** Rewrites one address in internal form; the null address stays null. */
 export function rewriteInternal(rules: RewriteRules, context: RewriteContext, internal: string): string {
-  if (internal === '' || STANDARD_REGEXP.test(internal)) return internal
+  if (internal === '' || isStandardAddress(internal)) return internal
   return internalAddress(rewriteAddress(rules, context, externalOf(internal)))
 }
 

@@ -12,8 +12,10 @@ import type { Config } from '#config/config.ts'
 import { externalAddress } from '#mail/address.ts'
 import { internalTokens, isOperatorToken, scanTokens } from '#mail/address-tokens.ts'
 import type { Token } from '#mail/address-tokens.ts'
+import { whenReady } from '#util/maybe.ts'
+import type { MaybePromise } from '#util/maybe.ts'
 import type { AddressContext } from './address-context.ts'
-import { findLastOperator, rewriteTokens } from './rewrite.ts'
+import { findLastOperator, isStandardAddress, rewriteTokens } from './rewrite.ts'
 
 /** Parameters of this step. */
 export type StripRules = {
@@ -54,7 +56,15 @@ type Round = 'again' | 'foreign' | 'local' | 'fail'
  *
  * @param address Internal form.
  */
-export async function stripLocal(address: string, rules: StripRules, context: AddressContext): Promise<StripResult> {
+export function stripLocal(address: string, rules: StripRules, context: AddressContext): MaybePromise<StripResult> {
+  if (!isStandardAddress(address)) return stripTokens(address, rules, context)
+  // Nothing to take apart: what stands before a domain of ours is a user.
+  return whenReady(context.isLocal(address.slice(address.lastIndexOf('@') + 1)), (local) => {
+    return local === 'error' ? { kind: 'fail' } : { kind: 'ok', recipient: address, local }
+  })
+}
+
+async function stripTokens(address: string, rules: StripRules, context: AddressContext): Promise<StripResult> {
   const work: Work = { tokens: scanTokens(address === '' ? '""' : externalAddress(address)), cut: undefined }
   const roundsMax = address.length + 100
   for (let i = 0; i <= roundsMax; i++) {

@@ -9,6 +9,8 @@ import { openMaps } from '#tables/maps.ts'
 import type { Maps } from '#tables/maps.ts'
 import type { AddressContext } from './address-context.ts'
 import { findAddress } from './address-find.ts'
+import { whenReady } from '#util/maybe.ts'
+import type { MaybePromise } from '#util/maybe.ts'
 
 /** Where a message goes next. */
 export type Route = { readonly transport: string; readonly nexthop: string }
@@ -25,7 +27,7 @@ const TEXT_TRANSPORTS: readonly string[] = ['error', 'retry']
 /** A transport table list. */
 export type TransportMap = {
   /** @param recipient Internal form with domain. @param route What an entry changes. */
-  lookup(recipient: string, route: Route): Promise<TransportResult>
+  lookup(recipient: string, route: Route): MaybePromise<TransportResult>
 }
 
 /**
@@ -44,19 +46,22 @@ export function openTransportMap(
   return { lookup: (recipient, route) => lookup(maps, recipient, route, context, plainParents) }
 }
 
-async function lookup(
+function lookup(
   maps: Maps,
   recipient: string,
   route: Route,
   context: AddressContext,
   plainParents: boolean,
-): Promise<TransportResult> {
+): MaybePromise<TransportResult> {
   const domain = splitAddress(recipient).domain ?? ''
   const strategy = { kind: 'domains', plainParents, users: false } as const
-  const exact = await findAddress(maps, recipient, context, { strategy })
-  // The wildcard is asked of all tables, also of those with patterns.
-  const result = exact.kind === 'absent' ? await maps.find('*') : exact
-  return result.kind === 'found' ? { kind: 'found', ...applyEntry(result.value, domain, route) } : { kind: result.kind }
+  return whenReady(findAddress(maps, recipient, context, { strategy }), (exact) => {
+    // The wildcard is asked of all tables, also of those with patterns.
+    return whenReady(exact.kind === 'absent' ? maps.find('*') : exact, (result): TransportResult => {
+      if (result.kind !== 'found') return { kind: result.kind }
+      return { kind: 'found', ...applyEntry(result.value, domain, route) }
+    })
+  })
 }
 
 /** An entry `transport:nexthop`, either part empty, applied to a route. */
