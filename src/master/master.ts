@@ -22,6 +22,7 @@ import { endpointsOf, endpointText, openEndpoint, type Endpoint } from './endpoi
 import { processStarter, type WorkerStarter } from './process.ts'
 import { findProgram } from './programs.ts'
 import { Service, type ServiceTools } from './service.ts'
+import { TicketKeys } from './ticket-keys.ts'
 import { compareTables, isDisabled, lastEntries, serviceSpec, type ServiceSpec } from './table.ts'
 
 /** How long workers may go on after SIGTERM: less than `postfix stop` waits before it kills. */
@@ -84,6 +85,8 @@ export class Master {
   /** Services that are gone from master.cf, while their workers finish. */
   readonly #leaving = new Set<Service>()
   readonly #listeners = new Map<string, number>()
+  /** Not of the configuration: sessions are resumed after a reload too. */
+  readonly #ticketKeys = new TicketKeys()
   #config: Config
   #starter: WorkerStarter
   #stopping = false
@@ -203,6 +206,7 @@ export class Master {
       onCrash: () => {
         for (const service of this.#services.values()) service.wakeNow()
       },
+      ticketKeys: () => this.#ticketKeys.message(this.#config.time('smtpd_tls_session_cache_timeout'), monotonicClock.now()),
       onEmpty: () => this.#checkEmpty(),
     }
   }

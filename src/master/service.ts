@@ -9,7 +9,7 @@
  * @module
  */
 import { log } from '#system/log.ts'
-import type { WorkerMessage } from '#service/control.ts'
+import type { MasterMessage, WorkerMessage } from '#service/control.ts'
 import type { WorkerEnd, WorkerHandle, WorkerStarter } from './process.ts'
 import { endText, LimitWarning } from './report.ts'
 import { shares, type ServiceSpec } from './table.ts'
@@ -27,6 +27,8 @@ export type ServiceTools = {
   readonly wake: (spec: ServiceSpec) => void
   /** A worker of ours has crashed: what it was about to tell others may be lost. */
   readonly onCrash: () => void
+  /** What a worker is told of the keys of session tickets. */
+  readonly ticketKeys: () => MasterMessage
   /** Called when the last worker has ended. */
   readonly onEmpty: () => void
 }
@@ -209,6 +211,9 @@ export class Service {
         break
       case 'busy':
         this.#onBusy()
+        break
+      case 'ticket-keys':
+        worker.handle?.send(this.#tools.ticketKeys())
         break
       case 'leaving':
         if (worker.state === 'leaving') break

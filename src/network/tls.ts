@@ -4,10 +4,11 @@
  * Files are read once, when the service starts and still may: a reload makes new
  * workers, which read them anew.
  *
- * Source: TLS_README; postconf(5) smtpd_tls_*, tls_server_sni_maps.
+ * Source: TLS_README; postconf(5) smtpd_tls_*, tls_server_sni_maps; RFC 5077, RFC 8446 §2.2 (resumption by tickets).
  *
  * @module
  */
+import { constants, createHash } from 'node:crypto'
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
 import type { Config } from '#config/config.ts'
 import { errnoText } from '#system/errno.ts'
@@ -15,6 +16,9 @@ import { log } from '#system/log.ts'
 import { asciiLower } from '#util/ascii.ts'
 import { authorities, contextKeys, keyChains, keyPair, splitChains, type Keys } from './tls/keys.ts'
 import { cipherList, versionRange } from './tls/protocols.ts'
+
+/** Of OpenSSL (SSL_MAX_SID_CTX_LENGTH). */
+const SESSION_ID_CONTEXT_MAX = 32
 
 /** What a server needs for its handshakes. */
 export type ServerTls = {
@@ -24,6 +28,11 @@ export type ServerTls = {
   /** A context with the keys of a table's value: PEM files, or PEM text. @throws {Error} */
   contextFor(files: readonly string[]): SecureContext
   contextOfPem(pem: string): SecureContext
+  /**
+   * Makes session tickets with other keys from now on: 48 bytes. Tickets of the keys before are void. Until the first
+   * call they are known to this process alone.
+   */
+  setTicketKeys(keys: Buffer): void
 }
 
 /** How strict: with `encrypt` the parameters for mandatory TLS count. */
@@ -39,11 +48,14 @@ export function openServerTls(config: Config, level: ServerTlsLevel): ServerTls 
     }
     const options = contextOptions(config, level)
     const open = (own: readonly Keys[]): SecureContext => createSecureContext({ ...options, ...contextKeys(own) })
+    const context = open(keys)
     return {
-      context: open(keys),
+      context,
       requestCertificate: config.bool('smtpd_tls_ask_ccert') || config.bool('smtpd_tls_req_ccert'),
       contextFor: (files) => open([keyChains(files)]),
       contextOfPem: (pem) => open([splitChains(pem, 'table')]),
+      // As tls.Server.setTicketKeys() does. Contexts of other names never see a ticket: the first one reads them all.
+      setTicketKeys: (ticketKeys) => context.context.setTicketKeys(ticketKeys),
     }
   } catch (error) {
     log.warning(`${errnoText(error)}: disabling TLS support`)
@@ -80,7 +92,15 @@ function contextOptions(config: Config, level: ServerTlsLevel): SecureContextOpt
     ciphers: cipherList(config, grade, exclude),
     honorCipherOrder: config.bool('tls_preempt_cipherlist'),
     ecdhCurve: 'auto',
-    sessionIdContext: 'smtpd',
     ca,
+    ...sessionOptions(config, ca),
   }
+}
+
+/** Sessions are resumed for so long, where no certificate would be judged otherwise: by the same service and authorities. */
+function sessionOptions(config: Config, ca: readonly string[]): SecureContextOptions {
+  const facts = [config.expand('$service_name'), config.bool('smtpd_tls_ask_ccert'), config.bool('smtpd_tls_req_ccert'), ...ca]
+  const sessionIdContext = createHash('sha256').update(facts.join('\n')).digest('base64').slice(0, SESSION_ID_CONTEXT_MAX)
+  const sessionTimeout = config.time('smtpd_tls_session_cache_timeout')
+  return sessionTimeout > 0 ? { sessionIdContext, sessionTimeout } : { sessionIdContext, secureOptions: constants.SSL_OP_NO_TICKET }
 }

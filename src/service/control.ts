@@ -17,6 +17,8 @@ export type WorkerMessage =
   | { readonly kind: 'full'; readonly full: boolean }
   /** It has little time left for more clients. */
   | { readonly kind: 'busy' }
+  /** It wants the keys of session tickets. */
+  | { readonly kind: 'ticket-keys' }
   /** It accepts no more clients, and ends when those at work are done. */
   | { readonly kind: 'leaving' }
 
@@ -28,12 +30,17 @@ export type MasterMessage =
   | { readonly kind: 'stress'; readonly stress: boolean }
   /** Accept no more, finish those at work, end. `graceMs`: end after this long in any case. */
   | { readonly kind: 'stop'; readonly reason: 'reload' | 'stop'; readonly graceMs?: number }
+  /** The answer to `ticket-keys`: TICKET_KEY_BYTES in base64, and how long they are good for. */
+  | { readonly kind: 'ticket-keys'; readonly keys: string; readonly lifeMs: number }
+
+/** Messages of workers that are nothing but their kind. */
+const PLAIN_KINDS: ReadonlySet<string> = new Set<WorkerMessage['kind']>(['ready', 'busy', 'used', 'ticket-keys', 'leaving'])
 
 /** Tells whether a message comes from a worker of ours. */
 export function isWorkerMessage(message: unknown): message is WorkerMessage {
   if (!isRecord(message)) return false
   if (message['kind'] === 'full') return typeof message['full'] === 'boolean'
-  return message['kind'] === 'ready' || message['kind'] === 'busy' || message['kind'] === 'used' || message['kind'] === 'leaving'
+  return typeof message['kind'] === 'string' && PLAIN_KINDS.has(message['kind'])
 }
 
 /** Tells whether a message comes from master. */
@@ -46,10 +53,15 @@ export function isMasterMessage(message: unknown): message is MasterMessage {
       return typeof message['stress'] === 'boolean'
     case 'stop':
       return message['reason'] === 'reload' || message['reason'] === 'stop'
+    case 'ticket-keys':
+      return typeof message['keys'] === 'string' && typeof message['lifeMs'] === 'number'
     default:
       return false
   }
 }
+
+/** Name, HMAC key and cipher key of session tickets, as node:tls takes them in one. */
+export const TICKET_KEY_BYTES = 48
 
 /** The environment variable with a worker's limit of clients at its start. */
 export const LIMIT_VARIABLE = 'POSTHORN_CLIENT_LIMIT'

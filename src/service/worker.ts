@@ -32,6 +32,7 @@ import { openProgramLog, reopenProgramLog } from './logging.ts'
 import { useProxymap } from './proxymap.ts'
 import { Serving, type WorkerHandlers } from './serve.ts'
 import { Slots } from './slots.ts'
+import { TicketKeysClient } from './ticket-keys.ts'
 import { parseWorkerArguments, type WorkerArguments } from './worker-arguments.ts'
 
 export type { ClientInfo, WorkerHandlers } from './serve.ts'
@@ -56,6 +57,13 @@ export type Worker = {
   readonly slots: Slots
   /** Whether new sessions use the values for `stress`. */
   readonly stress: boolean
+  /**
+   * Session tickets of TLS servers, which all workers must be able to read.
+   *
+   * @param use Called with TICKET_KEY_BYTES before the first client, and again for each new set of keys; never where
+   * there is no master.
+   */
+  useTicketKeys(use: (keys: Buffer) => void): void
 }
 
 /** Makes a program's handlers. It runs with the rights of the start: open here what needs them. */
@@ -114,6 +122,7 @@ class Life {
   readonly #load = new LoadWatch(() => this.#tell({ kind: 'busy' }))
   readonly #hasMaster = process.channel !== undefined
   #tense: Config | undefined
+  #ticketKeys: TicketKeysClient | undefined
   #stress: boolean
   #serving: Serving | undefined
   #clients = 0
@@ -152,6 +161,7 @@ class Life {
     this.#serving = serving
     this.#idleMs = (handlers.maxIdle ?? this.#calm.time('max_idle')) * 1000
     this.#listenToMaster(handlers)
+    if (process.connected) await this.#ticketKeys?.first()
     await serving.open()
     this.#watchSlots(serving)
     this.#tell({ kind: 'ready' })
@@ -178,6 +188,9 @@ class Life {
       slots,
       get stress() {
         return stress()
+      },
+      useTicketKeys: (use) => {
+        this.#ticketKeys = new TicketKeysClient(() => this.#tell({ kind: 'ticket-keys' }), use)
       },
     }
   }
@@ -239,6 +252,9 @@ class Life {
         break
       case 'stop':
         this.#leave(message.reason, message.graceMs)
+        break
+      case 'ticket-keys':
+        this.#ticketKeys?.got(Buffer.from(message.keys, 'base64'), message.lifeMs)
         break
       default:
         message satisfies never

@@ -1,6 +1,6 @@
 /** A plain SMTP client for tests: one command at a time, every reply kept. */
 import { connect, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls'
 
 /** A conversation with a server. Closed at the end of an `await using` block. */
 export class SmtpClient {
@@ -42,12 +42,16 @@ export class SmtpClient {
     return client
   }
 
+  /** The encrypted connection, after startTls(). */
+  tls: TLSSocket | undefined
+
   /** Goes on in TLS after STARTTLS; the reply to STARTTLS. The certificate is not looked at. */
-  async startTls(): Promise<string> {
+  async startTls(options: ConnectionOptions = {}): Promise<string> {
     const reply = await this.command('STARTTLS')
     if (!reply.startsWith('220')) return reply
     this.#socket.removeAllListeners()
-    this.#socket = connectTls({ socket: this.#socket, rejectUnauthorized: false })
+    this.tls = connectTls({ ...options, socket: this.#socket, rejectUnauthorized: false })
+    this.#socket = this.tls
     this.#listen(this.#socket)
     return reply
   }

@@ -3,6 +3,7 @@
  * loopback, or on a UNIX socket in a temporary folder. Rights are not given up.
  */
 import { closeSync, mkdtempSync, rmSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect, type Socket } from 'node:net'
@@ -11,6 +12,7 @@ import type { Config } from '#config/config.ts'
 import { log } from '#system/log.ts'
 import { bindDatagram, listenInet, listenUnix } from '#system/sockets.ts'
 import { Serving, type WorkerHandlers } from '#service/serve.ts'
+import { TICKET_KEY_BYTES } from '#service/control.ts'
 import { Slots } from '#service/slots.ts'
 import type { Worker, WorkerSetup } from '#service/worker.ts'
 
@@ -39,6 +41,9 @@ export type TestWorker = AsyncDisposable & {
   stop(): Promise<void>
 }
 
+/** All workers of one test process can read each other's session tickets. */
+const TICKET_KEYS = randomBytes(TICKET_KEY_BYTES)
+
 /** Starts a program's handlers, as `runWorker` would. Stop it with `stop()`, or at the end of an `await using` block. */
 export async function startWorker(setup: WorkerSetup, options: TestWorkerOptions = {}): Promise<TestWorker> {
   const { config = configFrom({}), name = 'test', type = 'inet', clientLimit = 0, args = [], program = 'test' } = options
@@ -48,6 +53,7 @@ export async function startWorker(setup: WorkerSetup, options: TestWorkerOptions
   const stopping = new AbortController()
   const worker: Worker = {
     program, config, common: config, log, service: { name, type }, args, stop: stopping.signal, clientLimit, slots, stress: false,
+    useTicketKeys: (use) => use(TICKET_KEYS),
   }
   const handlers = await setup(worker)
   const fd = type === 'inet' ? listenInet('127.0.0.1', 0, 64) : type === 'unix-dgram' ? bindDatagram(path) : listenUnix(path, 64)

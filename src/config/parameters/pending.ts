@@ -32,7 +32,7 @@ const NAMES: ReadonlySet<string> = new Set([
   'smtpd_milter_maps', 'smtpd_proxy_ehlo', 'smtpd_proxy_options',
   'smtpd_proxy_timeout', 'smtpd_service_name', 'smtpd_tls_always_issue_session_ids', 'smtpd_tls_ccert_verifydepth',
   'smtpd_tls_dh1024_param_file', 'smtpd_tls_dh512_param_file', 'smtpd_tls_eecdh_grade', 'smtpd_tls_enable_rpk', 'smtpd_tls_session_cache_database',
-  'smtpd_tls_session_cache_timeout', 'sun_mailtool_compatibility', 'tcp_windowsize', 'tls_config_file',
+  'sun_mailtool_compatibility', 'tcp_windowsize', 'tls_config_file',
   'tls_config_name', 'tls_daemon_random_bytes', 'tls_dane_digests', 'tls_disable_workarounds',
   'tls_eecdh_auto_curves', 'tls_eecdh_strong_curve', 'tls_eecdh_ultra_curve', 'tls_export_cipherlist',
   'tls_fast_shutdown_enable', 'tls_ffdhe_auto_groups', 'tls_low_cipherlist', 'tls_random_bytes',

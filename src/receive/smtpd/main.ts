@@ -41,6 +41,10 @@ export const setup: WorkerSetup = (worker) => {
   const calm = new SmtpdService(config, tools)
   const tense = new SmtpdService(config.withOverrides(new Map([['stress', 'yes']])), tools, calm)
   warnAboutSettings(calm.settings)
+  const contexts = new Set([calm.tls, tense.tls].filter((tls) => tls !== undefined))
+  if (contexts.size > 0) worker.useTicketKeys((keys) => {
+    for (const tls of contexts) tls.setTicketKeys(keys)
+  })
   const servers = { calm: new SmtpServer(calm), tense: new SmtpServer(tense) }
   return {
     halfOpen: true,

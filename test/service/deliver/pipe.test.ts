@@ -28,7 +28,7 @@ async function deliver(words: readonly string[], { parameters = {}, ...message }
   const config = configFrom({ queue_directory: folder, recipient_delimiter: '+', export_environment: '', ...parameters })
   const worker: Worker = {
     program: 'pipe', config, common: config, log: caught.log, service: { name: 'filter', type: 'unix' }, args: [],
-    stop: new AbortController().signal, clientLimit: 0, slots: new Slots(0), stress: false,
+    stop: new AbortController().signal, clientLimit: 0, slots: new Slots(0), stress: false, useTicketKeys: () => undefined,
   }
   const settings = parsePipeWords([`user=${OWNER.name}`, ...words], 'filter', [])
   const { status } = await pipeDelivery(worker, settings)(made.delivery)

@@ -44,6 +44,7 @@ function play(line: string, extra: Partial<ServiceSpec> = {}) {
     now: () => now,
     wake: () => (wakes += 1),
     onCrash: () => (crashes += 1),
+    ticketKeys: () => ({ kind: 'ticket-keys', keys: 'keys', lifeMs: 1000 }),
     onEmpty: () => (empty += 1),
   })
   const pass = (seconds: number): void => {
@@ -115,6 +116,19 @@ test('a worker that fails before its first client throttles the service; later f
   assert.equal(crashes(), 2)
   assert.equal(caught.texts().at(-1), 'warning: process /libexec/smtpd pid 1002 killed by signal 11')
   assert.ok(client())
+})
+
+test('a worker that asks is told the keys of session tickets, and nobody else', () => {
+  const { service, client, workers } = play(SMTP, { processes: 2 })
+  service.open()
+  client()
+  workers[0]?.events.onMessage({ kind: 'busy' })
+  workers[0]?.events.onMessage({ kind: 'ready' })
+  workers[0]?.events.onMessage({ kind: 'busy' })
+  const told = (): boolean[] => workers.map(({ sent }) => sent.some(({ kind }) => kind === 'ticket-keys'))
+  assert.deepEqual(told(), [false, false])
+  workers[1]?.events.onMessage({ kind: 'ticket-keys' })
+  assert.deepEqual(told(), [false, true])
 })
 
 test('the limit of clients is divided between workers, and again when one leaves', () => {
