@@ -11,7 +11,7 @@
 import type { Config } from '#config/config.ts'
 import { externalAddress } from '#mail/address.ts'
 import { errnoText, isErrno } from '#system/errno.ts'
-import { files, O_RDONLY, type FileFacts } from '#system/files.ts'
+import { files, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, type FileFacts } from '#system/files.ts'
 import { log } from '#system/log.ts'
 import { printable, printableAscii } from '#util/printable.ts'
 import type { QueueId } from './id.ts'
@@ -20,6 +20,7 @@ import { readLog, type StatusRecord } from './logs.ts'
 import { EXPIRE_MODE } from './maintain.ts'
 import { QueueFileError, RECORD } from './record.ts'
 import { RecordReader } from './record-reader.ts'
+import { MAY_RETURN_SECONDS } from './spare.ts'
 import { isReady, queuePath, relativePath, scanQueue, statFile, type QueueName, type Spool } from './spool.ts'
 
 /** Queues that are listed, in this order. */
@@ -30,6 +31,9 @@ const REMEMBERED_RECIPIENTS_MAX = 100_000
 const READ_BYTES = 4096
 /** How an empty original recipient is shown: quoted, and not as the null sender is. */
 const EMPTY_ORIGINAL = '""'
+/** Most addresses: the same in all forms. */
+const PLAIN_ADDRESS_REGEXP = /^[\w+=-]+(?:\.[\w+=-]+)*@[\w.-]+$/
+const CREATE_TIME = 'create_time='
 /** What UTF-8 cannot express stands as lone surrogates in our text. */
 const FOREIGN_BYTES_REGEXP = /[\ud800-\udfff]/gu
 
@@ -81,7 +85,10 @@ class MessageLister {
   readonly #reader: RecordReader
   /** From the records before the sender. */
   #time = 0
+  #created = 0
   #size: number | undefined
+  /** The sender was found, and the message is that of its name. */
+  #started = false
   /** The message has left the queue: what is in its file by now may be another one (queue/spare.ts). */
   #gone = false
   /** Addresses that the logs named. */
@@ -93,7 +100,22 @@ class MessageLister {
     this.#id = id
     this.#facts = facts
     this.#options = options
-    this.#reader = new RecordReader(fd, 0, { readBytes: READ_BYTES, afterRead: () => (this.#gone = !isQueued(spool, queue, id)) })
+    this.#reader = new RecordReader(fd, 0, { readBytes: READ_BYTES, afterRead: () => this.#look() })
+  }
+
+  /** After bytes were read; of the first ones the times are looked at before. */
+  #look(): void {
+    if (this.#started) this.#gone ||= !this.#isItself()
+  }
+
+  /** Whether what was read is of the message: it is still there, or so old that nothing is written over it. */
+  #isItself(): boolean {
+    const isOld = this.#created > 0 && this.#created < Date.now() / 1000 - MAY_RETURN_SECONDS
+    return isOld || isQueued(this.#spool, this.#queue, this.#id)
+  }
+
+  #warn(text: string): void {
+    if (!this.#gone && (this.#started || this.#isItself())) log.warning(text)
   }
 
   /** The message, once its sender was found; `undefined` when there is nothing to show. */
@@ -106,7 +128,9 @@ class MessageLister {
     return undefined
   }
 
-  #start(sender: string): ListedMessage {
+  #start(sender: string): ListedMessage | undefined {
+    if (!this.#isItself()) return undefined
+    this.#started = true
     return {
       queue: this.#queue,
       id: this.#id,
@@ -144,7 +168,9 @@ class MessageLister {
 
   *#log(name: 'defer' | 'bounce'): Generator<StatusRecord, void> {
     try {
-      yield* readLog(this.#spool, name, this.#id)
+      // A message was deferred for a reason, but few have bounced in part.
+      const isLikely = name === 'defer' && this.#queue === 'deferred'
+      yield* readLog(this.#spool, name, this.#id, isLikely)
     } catch (error) {
       log.warning(`${relativePath(this.#spool, name, this.#id)}: ${errnoText(error)}`)
     }
@@ -153,15 +179,20 @@ class MessageLister {
   /** Arrival time, size, and the step over the content. */
   #property(type: number): void {
     if (type === RECORD.time) this.#time ||= Number.parseInt(this.#reader.text(), 10) || 0
+    else if (type === RECORD.attribute && !this.#started) this.#takeAttribute(this.#reader.text())
     else if (type === RECORD.size) this.#takeSize(this.#reader.text())
     else if (type === RECORD.message && this.#size !== undefined) this.#reader.seek(this.#reader.next + this.#size)
+  }
+
+  #takeAttribute(text: string): void {
+    if (text.startsWith(CREATE_TIME)) this.#created = Number.parseInt(text.slice(CREATE_TIME.length), 10) || 0
   }
 
   #takeSize(text: string): void {
     if (this.#size !== undefined || this.#queue === 'maildrop') return
     const size = Number.parseInt(text, 10)
     if (size >= 0) this.#size = size
-    else log.warning(`${this.#id}: malformed size record: ${text.slice(0, 100)} -- using file size instead`)
+    else this.#warn(`${this.#id}: malformed size record: ${text.slice(0, 100)} -- using file size instead`)
   }
 
   /** The next record; 0: the end, be it a good one or not. */
@@ -171,14 +202,14 @@ class MessageLister {
       if (!this.#gone) return type === RECORD.end ? 0 : type
     } catch (error) {
       if (!(error instanceof QueueFileError)) throw error
-      if (!this.#gone) log.warning(`${relativePath(this.#spool, this.#queue, this.#id)}: ${error.message}`)
+      this.#warn(`${relativePath(this.#spool, this.#queue, this.#id)}: ${error.message}`)
     }
     this.#reader.close()
     return 0
   }
 
   #skip(problem: string, address: string): undefined {
-    log.warning(`${this.#id}: ${problem} address: ${address} -- skipping remainder of this file`)
+    this.#warn(`${this.#id}: ${problem} address: ${address} -- skipping remainder of this file`)
     this.#reader.close()
     return undefined
   }
@@ -188,6 +219,7 @@ class MessageLister {
   }
 
   #address(internal: string): string {
+    if (PLAIN_ADDRESS_REGEXP.test(internal)) return internal
     const external = externalAddress(internal === '' ? this.#options.emptyAddress : internal)
     const shown = external.replaceAll(FOREIGN_BYTES_REGEXP, '?')
     return this.#options.utf8 ? printable(shown) : printableAscii(shown)
@@ -203,27 +235,32 @@ function isQueued(spool: Spool, queue: QueueName, id: QueueId): boolean {
   return (statFile(spool, queue, id) ?? locate(spool, id)) !== undefined
 }
 
-function openIfThere(path: string): number | undefined {
+/** Opens what may be a message. `undefined`: it is gone, or no message, or not yet. */
+function openMessageIfThere(spool: Spool, queue: QueueName, id: QueueId): number | undefined {
   try {
-    return files.open(path, O_RDONLY)
+    return files.open(queuePath(spool, queue, id), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined
-    throw error
+    const facts = statFile(spool, queue, id)
+    if (facts && isReady(facts)) throw error
+    return undefined
   }
 }
 
 /** One message by its id, as a listing of at most one element. */
 function* listFile(spool: Spool, queue: QueueName, id: QueueId, options: ListOptions): Generator<ListedMessage, void> {
-  const facts = statFile(spool, queue, id)
-  if (!facts || !isReady(facts)) return
-  const fd = openIfThere(queuePath(spool, queue, id))
+  const fd = openMessageIfThere(spool, queue, id)
   if (fd === undefined) return
-  const lister = new MessageLister(spool, queue, id, facts, fd, options)
+  let lister: MessageLister | undefined
   try {
+    // Cheaper than a look at the name before.
+    const facts = files.fstat(fd)
+    if (!isReady(facts)) return
+    lister = new MessageLister(spool, queue, id, facts, fd, options)
     const message = lister.message()
     if (message) yield message
   } finally {
-    lister.close()
+    lister?.close()
     files.close(fd)
   }
 }

@@ -97,10 +97,13 @@ export async function appendLog(
 /**
  * The records of a log, one at a time; none when there is no log.
  *
+ * @param isLikely Whether there is one, as far as the caller knows: an open that fails costs more than a look before.
  * @throws {NodeJS.ErrnoException} Any file error but ENOENT.
  */
-export function* readLog(spool: Spool, name: LogName, id: QueueId): Generator<StatusRecord, void> {
-  const fd = openFileIfThere(queuePath(spool, name, id))
+export function* readLog(spool: Spool, name: LogName, id: QueueId, isLikely = true): Generator<StatusRecord, void> {
+  const path = queuePath(spool, name, id)
+  if (!isLikely && files.lstat(path) === undefined) return
+  const fd = openFileIfThere(path)
   if (fd === undefined) return
   const warn = (text: string): void => log.warning(`${relativePath(spool, name, id)}: ${text}`)
   try {

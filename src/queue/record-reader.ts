@@ -73,13 +73,14 @@ export class RecordReader {
   readonly #source: RecordSource
   /** Offset of the record read last. */
   offset = 0
-  /** Payload of the record read last: a view, valid until the next `read()`. */
-  data: Uint8Array = EMPTY
   readonly #options: Required<ReaderOptions>
   #buffer: Uint8Array
   /** File offset of the buffer's first byte, and the number of bytes in it. */
   #start = 0
   #filled = 0
+  /** Where in the buffer the payload of the record read last stands. */
+  #dataStart = 0
+  #dataEnd = 0
   #next: number
   #ended = false
   #lastTarget = 0
@@ -97,6 +98,11 @@ export class RecordReader {
       afterRead: options.afterRead ?? ignore,
     }
     this.#buffer = takeBuffer(this.#options.readBytes)
+  }
+
+  /** Payload of the record read last: a view, valid until the next `read()`. */
+  get data(): Uint8Array {
+    return this.#buffer.subarray(this.#dataStart, this.#dataEnd)
   }
 
   /** Offset of the record that comes next. */
@@ -137,12 +143,13 @@ export class RecordReader {
     if (payloadBytesMax > 0 && head.length > payloadBytesMax) {
       throw new QueueFileError(`illegal length ${head.length}, record type ${head.type}`)
     }
-    const inBuffer = head.start - this.#start
-    if (inBuffer + head.length > this.#filled) this.#load(this.#next, head.start - this.#next + head.length, head)
-    const start = head.start - this.#start
-    this.data = this.#buffer.subarray(start, start + head.length)
+    // Offsets in the buffer, which loading the whole record may begin anew at this record.
+    const headBytes = head.start - (this.#next - this.#start)
+    if (head.start + head.length > this.#filled) this.#load(this.#next, headBytes + head.length, head)
+    this.#dataStart = this.#next - this.#start + headBytes
+    this.#dataEnd = this.#dataStart + head.length
     this.offset = this.#next
-    this.#next = head.start + head.length
+    this.#next += headBytes + head.length
     return head.type
   }
 
@@ -174,19 +181,19 @@ export class RecordReader {
     this.close()
   }
 
-  /** The head of the next record, with file offsets; `undefined` at the end of the file. */
+  /** The head of the next record, with offsets in the buffer; `undefined` at the end of the file. */
   #head(): RecordHead | undefined {
     const at = this.#next - this.#start
     const inside = at >= 0 && at < this.#filled
     if (inside) {
       const head = readHead(this.#buffer, at, this.#filled)
-      if (head) return { ...head, start: head.start + this.#start }
+      if (head) return head
     }
     this.#fill(this.#next, RECORD_HEAD_BYTES_MAX)
     if (this.#filled === 0) return undefined
     const head = readHead(this.#buffer, 0, this.#filled)
     if (!head) throw new QueueFileError(`unexpected EOF reading length, record type ${this.#buffer[0]}`)
-    return { ...head, start: head.start + this.#start }
+    return head
   }
 
   /** Brings a whole record into the buffer, growing it when the file really is that long. */

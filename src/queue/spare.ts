@@ -38,6 +38,8 @@ const BYTES_MAX = 65_536
 export const USED_BYTES_MAX = 2 * BYTES_MAX
 /** Older messages are not in the journal any more, which alone can tell after a crash whose file this was. */
 const AGE_MAX_SECONDS = 30
+/** Of an older message that somebody is still reading, the file is surely not written over; some clocks differ. */
+export const MAY_RETURN_SECONDS = 4 * AGE_MAX_SECONDS
 /** New messages made without a look into a folder that was empty; names missed in a row until the list is old. */
 const LOOK_EVERY = 2
 const MISSES_MAX = 4

@@ -4,42 +4,29 @@
  *
  * @module
  */
+import { isAscii } from 'node:buffer'
 import type { ListedMessage, ListedRecipient, LogClass } from '#queue/list.ts'
-import { encodeAttributes } from './attributes.ts'
 
 /** First list of the service: what it speaks. */
 export const LISTING_PROTOCOL = 'mail_queue_list_protocol'
 
 /** What the service sends before the first message. */
-export function encodeGreeting(): Buffer {
-  return encodeAttributes([['protocol', LISTING_PROTOCOL]])
+export function greetingText(): string {
+  return `protocol\0${LISTING_PROTOCOL}\0\0`
 }
 
-/** The head of a message; its recipients follow, then `encodeEnd()`. */
-export function encodeMessage(message: ListedMessage): Buffer {
-  return encodeAttributes([
-    ['queue_name', message.queue],
-    ['queue_id', message.id],
-    ['time', message.time],
-    ['size', message.size],
-    ['forced_expire', message.forcedExpire ? 1 : 0],
-    ['sender', message.sender],
-  ], true)
+/** The head of a message; its recipients follow, then `LIST_END`. No value holds a NUL: all were made printable. */
+export function messageText({ queue, id, time, size, forcedExpire, sender }: ListedMessage): string {
+  return `queue_name\0${queue}\0queue_id\0${id}\0time\0${time}\0size\0${size}\0`
+    + `forced_expire\0${forcedExpire ? 1 : 0}\0sender\0${sender}\0`
 }
 
-export function encodeRecipient(recipient: ListedRecipient): Buffer {
-  return encodeAttributes([
-    ['original_recipient', recipient.original],
-    ['recipient', recipient.address],
-    ['log_class', recipient.logClass],
-    ['reason', recipient.reason],
-  ], true)
+export function recipientText({ original, address, logClass, reason }: ListedRecipient): string {
+  return `original_recipient\0${original}\0recipient\0${address}\0log_class\0${logClass}\0reason\0${reason}\0`
 }
 
 /** Ends a message, or the listing. */
-export function encodeEnd(): Buffer {
-  return encodeAttributes([])
-}
+export const LIST_END = '\0'
 
 /** A listing that is not what we understand: other program, other version, or cut off. */
 export class ListingError extends Error {
@@ -72,6 +59,12 @@ function toNumber(text: string | undefined): number {
   return Number(text)
 }
 
+/** Strings with their NULs. */
+function textOf(bytes: Uint8Array): string {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  return buffer.toString(isAscii(bytes) ? 'latin1' : 'utf8')
+}
+
 function toLogClass(text: string): LogClass {
   return text === 'defer' || text === 'bounce' ? text : ''
 }
@@ -85,8 +78,10 @@ export class ListingDecoder {
   #held: Buffer = Buffer.alloc(0)
   /** `greeted`: the list of the greeting is still open. */
   #part: 'greeting' | 'greeted' | 'start' | 'recipients' | 'done' = 'greeting'
-  /** Names and values of the group at work. */
-  #strings: string[] = []
+  /** Values of the group at work; which of its names comes next; whether that was read and its value is to come. */
+  #values: string[] = []
+  #expected = 0
+  #inValue = false
 
   constructor(sink: ListingSink) {
     this.#sink = sink
@@ -99,27 +94,40 @@ export class ListingDecoder {
 
   /** @throws {ListingError} */
   push(chunk: Uint8Array): void {
-    this.#held = this.#held.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.#held, chunk])
-    let start = 0
-    for (let end = this.#held.indexOf(NUL); end >= 0 && !this.done; end = this.#held.indexOf(NUL, start)) {
-      this.#string(this.#held.toString('utf8', start, end))
-      start = end + 1
-    }
-    this.#held = this.#held.subarray(start)
+    const end = chunk.lastIndexOf(NUL) + 1
+    if (end > 0) {
+      const whole = this.#held.length === 0 ? chunk.subarray(0, end) : Buffer.concat([this.#held, chunk.subarray(0, end)])
+      this.#take(textOf(whole))
+      this.#held = Buffer.from(chunk.subarray(end))
+    } else this.#held = Buffer.concat([this.#held, chunk])
     if (this.#held.length > STRING_BYTES_MAX) throw new ListingError('malformed listing: string too long')
   }
 
-  #string(text: string): void {
-    if (text === '' && this.#strings.length === 0) return this.#endOfList()
-    this.#strings.push(text)
-    const names = this.#names()
-    const count = this.#strings.length
-    if (count % 2 === 1 && text !== names[(count - 1) / 2]) {
-      throw new ListingError(`malformed listing: ${text} is not what comes next`)
+  /** Takes strings that all have their NUL. */
+  #take(text: string): void {
+    let start = 0
+    for (let end = text.indexOf('\0'); end >= 0 && !this.done; end = text.indexOf('\0', start)) {
+      this.#string(text.slice(start, end))
+      start = end + 1
     }
-    if (count < names.length * 2) return
-    this.#group(this.#strings.filter((_, i) => i % 2 === 1))
-    this.#strings = []
+  }
+
+  /** Names and values of a group in turn. */
+  #string(text: string): void {
+    if (this.#expected === 0 && text === '' && !this.#inValue) return this.#endOfList()
+    const names = this.#names()
+    if (!this.#inValue) {
+      if (text !== names[this.#expected]) throw new ListingError(`malformed listing: ${text} is not what comes next`)
+      this.#inValue = true
+      return
+    }
+    this.#inValue = false
+    this.#values.push(text)
+    if (++this.#expected < names.length) return
+    const values = this.#values
+    this.#values = []
+    this.#expected = 0
+    this.#group(values)
   }
 
   #names(): readonly string[] {

@@ -45,6 +45,8 @@ export class TablePrinter implements ListingPrinter {
   #bytes = 0
   /** Reason shown last: recipients with the same one share it. */
   #reason = ''
+  #lastTime = Number.NaN
+  #lastDate = ''
 
   constructor(write: Write, longIds: boolean) {
     this.#write = write
@@ -57,7 +59,7 @@ export class TablePrinter implements ListingPrinter {
     this.#bytes += size
     this.#reason = ''
     const mark = `${STATE_MARKS.get(queue) ?? ''}${forcedExpire ? '#' : ''}`
-    const date = ctime(new Date(time * 1000)).slice(0, this.#layout.time).padEnd(this.#layout.time)
+    const date = this.#date(time)
     this.#line(id + mark, String(size), date, sender)
   }
 
@@ -81,6 +83,17 @@ export class TablePrinter implements ListingPrinter {
     }
     const plural = this.#messages === 1 ? '' : 's'
     this.#write(`-- ${Math.floor(this.#bytes / BYTES_PER_KBYTE)} Kbytes in ${this.#messages} Request${plural}.\n`)
+  }
+
+  /** As ctime(3) has it; messages that came at once stand together in a sorted queue. */
+  #date(seconds: number): string {
+    if (seconds !== this.#lastTime) {
+      const date = new Date(seconds * 1000)
+      const zone = { offsetMinutes: -date.getTimezoneOffset(), name: '' }
+      this.#lastDate = ctime(date, zone).slice(0, this.#layout.time).padEnd(this.#layout.time)
+      this.#lastTime = seconds
+    }
+    return this.#lastDate
   }
 
   #line(id: string, size: string, time: string, text: string): void {

@@ -7,33 +7,26 @@ import type { Socket } from 'node:net'
 import { once } from 'node:events'
 import { listQueues, type ListedMessage, type ListOptions } from '#queue/list.ts'
 import type { Spool } from '#queue/spool.ts'
-import { encodeEnd, encodeGreeting, encodeMessage, encodeRecipient } from '#service/listing.ts'
+import { greetingText, LIST_END, messageText, recipientText } from '#service/listing.ts'
+import { encodeRaw } from '#util/raw-text.ts'
 
-/** Bytes given to the socket at a time. */
-const CHUNK_BYTES = 65_536
+/** Characters given to the socket at a time. */
+const CHUNK_LENGTH = 65_536
 
-/** The listing as chunks for the wire; `undefined` between them: a moment for other clients. */
-function* listing(spool: Spool, options: ListOptions): Generator<Buffer, void> {
-  const parts: Buffer[] = [encodeGreeting()]
-  let bytes = 0
-  for (const part of listingParts(listQueues(spool, options))) {
-    parts.push(part)
-    bytes += part.length
-    if (bytes < CHUNK_BYTES) continue
-    yield Buffer.concat(parts)
-    parts.length = 0
-    bytes = 0
-  }
-  yield Buffer.concat(parts)
-}
-
-function* listingParts(messages: Iterable<ListedMessage>): Generator<Buffer, void> {
+/** The listing as chunks for the wire, so that a client that waits holds no more than one. */
+function* listing(messages: Iterable<ListedMessage>): Generator<Uint8Array, void> {
+  let text = greetingText()
   for (const message of messages) {
-    yield encodeMessage(message)
-    for (const recipient of message.recipients) yield encodeRecipient(recipient)
-    yield encodeEnd()
+    text += messageText(message)
+    for (const recipient of message.recipients) {
+      text += recipientText(recipient)
+      if (text.length < CHUNK_LENGTH) continue
+      yield encodeRaw(text)
+      text = ''
+    }
+    text += LIST_END
   }
-  yield encodeEnd()
+  yield encodeRaw(text + LIST_END)
 }
 
 /** Sends the listing, as fast as the client reads it, and ends the connection. A client may leave at any time. */
@@ -42,7 +35,7 @@ export async function sendListing(socket: Socket, spool: Spool, options: ListOpt
   socket.on('error', () => socket.destroy())
   socket.on('close', () => gone.abort())
   socket.resume()
-  for (const chunk of listing(spool, options)) {
+  for (const chunk of listing(listQueues(spool, options))) {
     if (socket.destroyed) return
     if (!socket.write(chunk)) await drained(socket, gone.signal)
   }

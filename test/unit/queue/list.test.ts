@@ -8,6 +8,7 @@ import { appendLog } from '#queue/logs.ts'
 import { RECORD, sizePayload } from '#queue/record.ts'
 import { prepareSpares, SpareKeeper } from '#queue/spare.ts'
 import { moveFile, queueId } from '#queue/spool.ts'
+import { nodeFileSystem, substituteFiles } from '#system/files.ts'
 import { captureLog } from '#test/support/log.ts'
 import { createSpool, messageBytes, recipientRecords, recordBytes, TEST_SENDER, TEST_TIME, type TestSpool } from '#test/support/spool.ts'
 
@@ -99,7 +100,10 @@ const MANY = Array.from({ length: 300 }, (_, i) => `old-${String(i).padStart(3, 
 const OTHERS = MANY.map((each) => each.replace('old', 'new'))
 
 function withRecipients(addresses: readonly string[]): Uint8Array {
-  return messageBytes({ envelope: [...TEST_TIME, TEST_SENDER, ...addresses.flatMap(recipientRecords)] })
+  // Young: only the files of such messages are used again.
+  const now = Math.trunc(Date.now() / 1000)
+  const times = [[RECORD.time, `${now} 0`], [RECORD.attribute, `create_time=${now}`]] as const
+  return messageBytes({ envelope: [...times, TEST_SENDER, ...addresses.flatMap(recipientRecords)] })
 }
 
 /** All recipients by queue id; when the first one is known, `change` happens. */
@@ -140,4 +144,16 @@ test('listQueues() shows nothing of the message that is written over one that le
   const shown = found.get(id) ?? []
   assert.deepEqual(shown, MANY.slice(0, shown.length))
   assert.deepEqual(found.get(next), OTHERS)
+})
+
+test('listQueues() looks again at the names of young messages alone', () => {
+  using spool = createSpool()
+  const old = spool.put('deferred', 'AAAAA1', messageBytes())
+  const young = spool.put('deferred', 'AAAAA2', withRecipients(['a@y']))
+  const looked: string[] = []
+  using counted = substituteFiles({ ...nodeFileSystem, lstat: (path) => (looked.push(path), nodeFileSystem.lstat(path)) })
+  assert.ok(counted)
+  assert.deepEqual(listed(spool).map(({ id }) => id).toSorted(), [old, young])
+  assert.equal(looked.some((path) => path.endsWith(`deferred/A/${old}`) || path.endsWith(`deferred/${old}`)), false)
+  assert.equal(looked.some((path) => path.endsWith(young) && path.includes('deferred')), true)
 })
