@@ -70,6 +70,29 @@ export function hasStrayLineEnd(bytes: Uint8Array): boolean {
   return bytes.includes(CR) || bytes.includes(LF)
 }
 
+/** Where the CR and LF of some bytes are, found in one walk through them. */
+export class StrayLineEnds {
+  readonly #bytes: Uint8Array
+  #cr = -1
+  #lf = -1
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes
+  }
+
+  /** The first one at or after `at`, or the end. Each call asks for a place not before that of the last one. */
+  next(at: number): number {
+    if (this.#cr < at) this.#cr = this.#find(CR, at)
+    if (this.#lf < at) this.#lf = this.#find(LF, at)
+    return Math.min(this.#cr, this.#lf)
+  }
+
+  #find(byte: number, at: number): number {
+    const found = this.#bytes.indexOf(byte, at)
+    return found < 0 ? this.#bytes.length : found
+  }
+}
+
 /**
  * `bytes` with each CR and LF inside a line replaced by a blank: what they mean
  * differs among programs, and makes one message look like two (SMTP smuggling).

@@ -8,17 +8,18 @@
  * @module
  */
 import { MimeParser, mimeErrorText, type MimeError, type MimeOptions, type MimeOutput } from '#mail/mime.ts'
-import { readHead, RECORD, QueueFileError } from '#queue/record.ts'
+import { RECORD } from '#queue/record.ts'
 import { log } from '#system/log.ts'
 import type { MaybePromise } from '#util/maybe.ts'
 import { decodeRaw } from '#util/raw-text.ts'
 import { bodyLine } from './body.ts'
-import { containsAny, hasStrayLineEnd, withoutBytes, withoutStrayLineEnds } from './characters.ts'
+import { containsAny, withoutBytes, withoutStrayLineEnds } from './characters.ts'
 import { contentAction } from './checks.ts'
-import { endEnvelope, rejectInput } from './envelope.ts'
+import { BodyCopier, headOf } from './copy.ts'
+import { endEnvelope } from './envelope.ts'
 import { headersEnd, messageHeader } from './header.ts'
 import { originOf, shownAddress } from './origin.ts'
-import { outputRecord, outputRecords, outputText } from './output.ts'
+import { outputRecord } from './output.ts'
 import { Sequence } from './sequence.ts'
 import type { MessageState } from './state.ts'
 import { STATUS } from './status.ts'
@@ -38,12 +39,13 @@ export class ContentReader {
   readonly #steps = new Sequence()
   /** Whether each byte has to be looked at all the way: characters to refuse or remove, body checks. */
   readonly #inspects: boolean
-  /** Whether the last record copied without the parser ended its line. */
-  #copiedComplete = true
+  /** Takes what the parser need not see. */
+  readonly #copier: BodyCopier
 
   /** Starts the segment in the queue file. */
   constructor(state: MessageState) {
     this.#state = state
+    this.#copier = new BodyCopier(state)
     const { rejectBytes, stripBytes, bodyChecks } = state.settings
     this.#inspects = rejectBytes !== undefined || stripBytes !== undefined || (state.filter && !bodyChecks.empty)
     this.#parser = new MimeParser(this.#output(), mimeOptions(state))
@@ -55,23 +57,23 @@ export class ContentReader {
 
   /** Takes whole N and L records. The memory is used until the result is there. */
   records(bytes: Uint8Array): MaybePromise<void> {
-    for (let at = 0; at < bytes.length && this.#state.ok;) {
-      if (!this.#inspects && this.#parser.onlyBody && !this.#steps.busy) {
-        this.#copy(bytes.subarray(at))
-        break
-      }
-      const next = this.#record(bytes, at)
-      if (next === undefined) break
-      at = next
+    for (let at: number | undefined = 0; at !== undefined && at < bytes.length && this.#state.ok;) {
+      if (this.#copies) at = this.#copier.copy(bytes, at, this.#parser.hasBoundaries)
+      if (at < bytes.length && this.#state.ok) at = this.#record(bytes, at)
     }
     return this.#steps.idle()
+  }
+
+  /** Whether lines go to the queue file as they are, up to a boundary. */
+  get #copies(): boolean {
+    return !this.#inspects && this.#parser.onlyBody && !this.#steps.busy
   }
 
   /** Ends the content: what the parser holds comes out, and what it found wrong counts. */
   end(): MaybePromise<void> {
     if (this.#state.ok) {
       // The last line gets an end, whoever saw it last.
-      if (!this.#copiedComplete) this.#parser.line(NOTHING, true)
+      if (!this.#copier.complete) this.#parser.line(NOTHING, true)
       this.#parser.end()
     }
     this.#steps.run(() => this.#finish())
@@ -111,27 +113,6 @@ export class ContentReader {
     this.#parser.line(line, complete)
   }
 
-  /** Copies records at once, up to one that must not be stored as it is. */
-  #copy(bytes: Uint8Array): void {
-    const { lineBytesMax, replaceStrayLineEnds } = this.#state.settings
-    let from = 0
-    for (let at = 0; at < bytes.length;) {
-      const head = headOf(this.#state, bytes, at)
-      if (head === undefined) return
-      const end = head.start + head.length
-      const payload = bytes.subarray(head.start, end)
-      this.#copiedComplete = head.type === RECORD.text
-      if (head.length > lineBytesMax || (replaceStrayLineEnds && hasStrayLineEnd(payload))) {
-        outputRecords(this.#state, bytes.subarray(from, at))
-        const line = replaceStrayLineEnds ? withoutStrayLineEnds(payload) : payload
-        outputText(this.#state, line, head.type === RECORD.text)
-        from = end
-      }
-      at = end
-    }
-    outputRecords(this.#state, bytes.subarray(from))
-  }
-
   #output(): MimeOutput {
     const state = this.#state
     return {
@@ -145,25 +126,6 @@ export class ContentReader {
       error: (error, text) => this.#steps.run(() => logMimeError(state, error, text)),
     }
   }
-}
-
-/** The head of the record at `at`, checked; `undefined`: the message is refused. */
-function headOf(state: MessageState, bytes: Uint8Array, at: number): ReturnType<typeof readHead> {
-  let head: ReturnType<typeof readHead>
-  try {
-    head = readHead(bytes, at)
-  } catch (error) {
-    if (!(error instanceof QueueFileError)) throw error
-  }
-  if (head === undefined || head.start + head.length > bytes.length) {
-    rejectInput(state, 'malformed record in message content')
-    return undefined
-  }
-  if (head.type !== RECORD.text && head.type !== RECORD.textPart) {
-    rejectInput(state, `unexpected record type ${head.type} in message content`)
-    return undefined
-  }
-  return head
 }
 
 /** Mail that this system made itself is not judged. */

@@ -114,11 +114,18 @@ export class MimeParser {
     return this.#errors
   }
 
-  /** Whether all that follows is body whatever it holds, so that lines need not be looked at; not within a line. */
+  /**
+   * Whether what follows is body whatever it holds, up to a boundary, so that lines need not be given to the parser;
+   * not within a line.
+   */
   get onlyBody(): boolean {
-    if (!this.#previousComplete || this.#region !== 'body') return false
-    if (this.#levels.length > 0 || this.#downgrades()) return false
+    if (!this.#previousComplete || this.#region !== 'body' || this.#downgrades()) return false
     return !this.#report.has('8bitIn7bitBody') || this.#entity.encoding !== '7bit'
+  }
+
+  /** Whether a line that starts with `--` may be a boundary: the parser has to see it. RFC 2046 §5.1.1. */
+  get hasBoundaries(): boolean {
+    return this.#levels.length > 0
   }
 
   /**

@@ -23,6 +23,8 @@ import { takeSpare } from './spare.ts'
 
 /** Bytes collected before a write. */
 const BUFFER_BYTES = 65_536
+/** What is not smaller is not collected for the next write, if it does not fit into this one. */
+const DIRECT_BYTES = BUFFER_BYTES / 2
 /** Write buffers kept for the next files. */
 const POOL_BUFFERS_MAX = 32
 /** New names tried before giving up on a queue directory. */
@@ -90,11 +92,13 @@ export class QueueFile {
 
   /** Appends bytes. @throws {NodeJS.ErrnoException} ENOSPC, EFBIG, EIO: the file is lost. */
   write(bytes: Uint8Array): void {
-    if (bytes.length > BUFFER_BYTES - this.#filled) this.flush()
-    if (bytes.length >= BUFFER_BYTES) {
-      files.write(this.fd, bytes, 0, bytes.length, this.#start)
-      this.#start += bytes.length
-      return
+    if (bytes.length > BUFFER_BYTES - this.#filled) {
+      this.flush()
+      if (bytes.length >= DIRECT_BYTES) {
+        files.write(this.fd, bytes, 0, bytes.length, this.#start)
+        this.#start += bytes.length
+        return
+      }
     }
     this.#room().set(bytes, this.#filled)
     this.#filled += bytes.length

@@ -10,7 +10,7 @@ type Decoded = { readonly records: Buffer; readonly stop: number; readonly done:
 function decode(mode: 'data' | 'bdat', bareNewline: BareNewlineAction, pieces: readonly Uint8Array[]): Decoded {
   const out: Uint8Array[] = []
   const decoder = new DataDecoder(
-    mode, { lineBytesMax: 64, messageBytesMax: 4096, bareNewline }, (records) => out.push(records),
+    mode, { lineBytesMax: 64, messageBytesMax: 4096, bareNewline }, (records) => out.push(Uint8Array.from(records)),
   )
   let stop = 0
   for (const piece of pieces) if (!decoder.done) stop += decoder.push(piece)

@@ -16,6 +16,7 @@
  */
 import { RECORD } from '#queue/record.ts'
 import { ByteWriter } from '#util/byte-writer.ts'
+import { PlainLines } from './plain-lines.ts'
 
 /**
  * What a bare LF is: `accept`, a line end like any other, also around the final dot (the old way, open to
@@ -41,17 +42,22 @@ const TAB = 0x09
 const GREATER = 0x3e
 /** Type byte and two length bytes: enough for lines below 16 kB. */
 const HEAD_BYTES = 5
+/** For the records of what is read from a socket at once, as a rule. */
+const OUT_BYTES = 81_920
 
 const MBOX_FROM = Buffer.from('From ')
 /** Put before a mailbox separator that some client sends as first line, so that it becomes a header. */
 const MAILBOX_LINE = Buffer.from('X-Mailbox-Line: ')
+
+/** Where records are built: input is used before anything else happens, so that one place serves all messages. */
+const out = new ByteWriter(OUT_BYTES)
 
 /** Records of one message. One decoder serves one DATA command, or all BDAT chunks of a message. */
 export class DataDecoder {
   readonly #options: DataOptions
   readonly #mode: 'data' | 'bdat'
   readonly #emit: (records: Uint8Array) => void
-  #out: ByteWriter | undefined
+  readonly #plain: PlainLines
   /** Where the next LF of the current input is, so that a long line is not searched again for each of its parts. */
   #nextLf = 0
   /** The start of a line whose end has not arrived. */
@@ -67,12 +73,15 @@ export class DataDecoder {
   #tooBig = false
   #done = false
 
-  /** @param emit Gets whole records, once for each piece of input; the bytes are the receiver's to keep. */
+  /** @param emit Gets whole records, once for each piece of input; the memory is used again when it returns. */
   constructor(mode: 'data' | 'bdat', options: DataOptions, emit: (records: Uint8Array) => void) {
     this.#mode = mode
     this.#options = options
     this.#emit = emit
     this.#first = mode === 'data'
+    this.#plain = new PlainLines({
+      lineBytesMax: options.lineBytesMax, dots: mode === 'data', crs: options.bareNewline === 'accept',
+    })
   }
 
   /** The final dot was read (DATA), or `finish()` was called (BDAT). */
@@ -104,8 +113,13 @@ export class DataDecoder {
   push(bytes: Uint8Array, start = 0, end: number = bytes.length): number {
     let at = start
     this.#nextLf = start - 1
+    out.clear()
     while (at < end && !this.#done) {
-      at = this.#filled === 0 ? this.#fromInput(bytes, at, end) : this.#fromLine(bytes, at, end)
+      if (this.#filled > 0) at = this.#fromLine(bytes, at, end)
+      else {
+        if (!this.#continues && !this.#first) at = this.#plainLines(bytes, at, end)
+        if (at < end) at = this.#fromInput(bytes, at, end)
+      }
     }
     this.#receivedBytes += at - start
     this.#flush()
@@ -114,6 +128,7 @@ export class DataDecoder {
 
   /** The last BDAT chunk is complete: a line without an end gets one. */
   finish(): void {
+    out.clear()
     if (this.#line !== undefined && this.#filled > 0) {
       const filled = this.#filled
       this.#filled = 0
@@ -123,6 +138,16 @@ export class DataDecoder {
     }
     this.#done = true
     this.#flush()
+  }
+
+  /** Lines that need nothing but a head. @returns Where another one starts, or one that the size limit is for. */
+  #plainLines(bytes: Uint8Array, at: number, end: number): number {
+    const { messageBytesMax } = this.#options
+    const room = messageBytesMax > 0 && !this.#tooBig ? messageBytesMax - this.#sizeBytes : end
+    const stop = this.#plain.take(this.#tooBig ? undefined : out, bytes, at, Math.min(end, at + room))
+    if (stop > at) this.#previousBare = false
+    if (!this.#tooBig) this.#sizeBytes += stop - at
+    return stop
   }
 
   /** A record that lies whole in the input, or the start of one put aside. */
@@ -241,7 +266,6 @@ export class DataDecoder {
       return
     }
     this.#sizeBytes += length + 2
-    const out = (this.#out ??= new ByteWriter(Math.max(512, bytes.length + (bytes.length >> 3))))
     out.reserve(length + HEAD_BYTES)
     const buffer = out.buffer
     let at = out.length
@@ -261,9 +285,6 @@ export class DataDecoder {
   }
 
   #flush(): void {
-    const out = this.#out
-    if (out === undefined) return
-    this.#out = undefined
-    this.#emit(out.bytes())
+    if (out.length > 0) this.#emit(out.bytes())
   }
 }

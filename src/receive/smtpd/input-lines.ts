@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { freeMemory } from '#util/free-memory.ts'
 import type { InputLine } from './machine.ts'
 
 const LF = 0x0a
@@ -56,11 +57,15 @@ export class InputLines {
     this.#at = 0
   }
 
-  /** Lets `use` take bytes; it returns where it stopped. */
+  /** Lets `use` take bytes; it returns where it stopped. It keeps none: where it took whole input, the memory is freed. */
   take(use: (bytes: Uint8Array, start: number) => number): void {
-    this.#at = use(this.#bytes, this.#at)
+    const bytes = this.#bytes
+    const start = this.#at
+    this.#at = use(bytes, start)
     this.#searched = 0
-    if (this.length === 0) this.clear()
+    if (this.length > 0) return
+    this.clear()
+    if (start === 0) freeMemory(bytes)
   }
 
   /** The next command line; undefined when its end has not arrived. */

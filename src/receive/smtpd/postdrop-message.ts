@@ -108,7 +108,7 @@ class PostdropMessage implements Message {
   content(records: Uint8Array): void {
     if (!this.#inContent) this.#record(RECORD.message, '')
     this.#inContent = true
-    this.#full = !this.#postdrop.write(records)
+    this.#full = !this.#postdrop.write(Uint8Array.from(records))
   }
 
   endContent(): void {

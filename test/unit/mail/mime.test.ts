@@ -124,6 +124,18 @@ test('MimeParser sees the end of a line before the rest may go without it', () =
   assert.equal(parser.onlyBody, true)
 })
 
+test('MimeParser.hasBoundaries says whether lines may end a part [RFC 2046 §5.1.1]', () => {
+  const parser = new MimeParser({ header: () => undefined, body: () => undefined }, LIMITS)
+  const lines = [
+    ['Content-Type: multipart/mixed; boundary=a', false, false], ['', true, true], ['--a', false, true], ['', true, true],
+    ['text', true, true], ['--a--', true, false],
+  ] as const
+  for (const [text, onlyBody, hasBoundaries] of lines) {
+    parser.line(encodeRaw(text), true)
+    assert.deepEqual([text, parser.onlyBody, parser.hasBoundaries], [text, onlyBody, hasBoundaries])
+  }
+})
+
 const squeeze = (value: string): string => value.replaceAll(/\n+/g, '\n').replace(/^\n|\n$/g, '')
 
 test('MimeParser loses nothing: all bytes come out in order', () => {

@@ -11,7 +11,7 @@ type Decoded = { readonly records: readonly string[]; readonly rest: string; rea
 
 function decode(mode: 'data' | 'bdat', chunks: readonly string[], options: Partial<DataOptions> = {}): Decoded {
   const parts: Uint8Array[] = []
-  const decoder = new DataDecoder(mode, { ...OPTIONS, ...options }, (records) => parts.push(records))
+  const decoder = new DataDecoder(mode, { ...OPTIONS, ...options }, (records) => parts.push(Uint8Array.from(records)))
   let rest = ''
   for (const chunk of chunks) {
     const bytes = Buffer.from(chunk, 'latin1')
