@@ -83,7 +83,7 @@ function settings(options: ResolverOptions): () => ResolvConf {
 }
 
 async function typed<T>(
-  stub: Stub, name: string, type: RecordType, read: Reader<T>, options: LookupOptions = {},
+  stub: Stub, name: string, type: RecordType, read: Reader<T>, options?: LookupOptions,
 ): Promise<DnsAnswer<T>> {
   if (!canAsk(name)) return { ...invalidName(name), kind: 'notfound', exists: false }
   const answer = await stub(name, type, options)

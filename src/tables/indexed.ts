@@ -10,11 +10,12 @@
 import { closeSync, readFileSync, statSync } from 'node:fs'
 import { errnoText } from '#system/errno.ts'
 import { log } from '#system/log.ts'
-import { decodeRaw, encodeRaw } from '#util/raw-text.ts'
+import { decodeRaw } from '#util/raw-text.ts'
 import { decodeFileContent } from './file-content.ts'
 import { openFileTable } from './file-table.ts'
 import { keyFolder } from './fold.ts'
 import { storeFormat } from './store/formats.ts'
+import { keyBytes } from './store/key-bytes.ts'
 import { openLocked } from './store/store-file.ts'
 import { DamagedStore, type StoreFormat, type StoreReader } from './store/store.ts'
 import { ABSENT, failed, found, TableOpenError, type Lookup, type OpenRequest, type Table } from './table.ts'
@@ -78,14 +79,14 @@ function textOf(bytes: Uint8Array): string {
 
 function findBytes(file: IndexedFile, key: string): Uint8Array | undefined {
   if (file.nul !== false) {
-    const value = file.store.find(encodeRaw(`${key}\0`))
+    const value = file.store.find(keyBytes(key, 1))
     if (value !== undefined) {
       file.nul = true
       return value
     }
   }
   if (file.nul === true) return undefined
-  const value = file.store.find(encodeRaw(key))
+  const value = file.store.find(keyBytes(key, 0))
   if (value !== undefined) file.nul = false
   return value
 }

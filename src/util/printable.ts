@@ -1,7 +1,9 @@
 /** Text that is safe to show in a log line or a reply. */
 
 // eslint-disable-next-line no-control-regex
-const CONTROL_REGEXP = /[\u0000-\u001f\u007f]/g
+const CONTROL_REGEXP = /[\u0000-\u001f\u007f]/
+// eslint-disable-next-line no-control-regex
+const CONTROLS_REGEXP = /[\u0000-\u001f\u007f]/g
 // eslint-disable-next-line no-control-regex
 const NON_ASCII_OR_CONTROL_REGEXP = /[^\u0020-\u007e]/g
 
@@ -10,7 +12,7 @@ const NON_ASCII_OR_CONTROL_REGEXP = /[^\u0020-\u007e]/g
  * Characters beyond ASCII are kept: logs and replies may carry UTF-8.
  */
 export function printable(text: string, replacement = '?'): string {
-  return text.replaceAll(CONTROL_REGEXP, () => replacement)
+  return CONTROL_REGEXP.test(text) ? text.replaceAll(CONTROLS_REGEXP, () => replacement) : text
 }
 
 /** `text` with everything but printable ASCII replaced. */

@@ -7,16 +7,32 @@ import { isIP, isIPv4, isIPv6 } from 'node:net'
 
 /** RFC 1035 §2.3.4: a name. */
 const NAME_OCTETS_MAX = 255
-/** A label of 1 to 63 letters, digits, hyphens and underscores, with no hyphen at either end. */
-const LABEL_REGEXP = /^(?!-)[A-Za-z0-9_-]{1,63}(?<!-)$/
-const WILDCARD_LABEL_REGEXP = /^(?:\*|(?!-)[A-Za-z0-9_-]{1,63}(?<!-))$/
+/** RFC 1035 §2.3.4: a label. */
+const LABEL_OCTETS_MAX = 63
+/** Labels of letters, digits, hyphens and underscores. */
+const NAME_REGEXP = /^[A-Za-z0-9_.-]+$/
 const NUMERIC_REGEXP = /^[0-9.]*$/
+const DOT = 0x2e
+const HYPHEN = 0x2d
 
 /** Whether `name` can be a host name: valid labels, no dot at the end, not numbers alone. */
 export function isValidHostname(name: string, wildcard = false): boolean {
   if (name.length === 0 || name.length > NAME_OCTETS_MAX || NUMERIC_REGEXP.test(name)) return false
-  const label = wildcard ? WILDCARD_LABEL_REGEXP : LABEL_REGEXP
-  return name.split('.').every((part) => label.test(part))
+  if (wildcard && name.includes('*')) return name.split('.').every((label) => label === '*' || areLabels(label))
+  return areLabels(name)
+}
+
+/** Whether all labels have 1 to 63 characters that may be in one, with no hyphen at either end. */
+function areLabels(name: string): boolean {
+  if (!NAME_REGEXP.test(name)) return false
+  let start = 0
+  for (let i = 0; i <= name.length; i++) {
+    if (i < name.length && name.charCodeAt(i) !== DOT) continue
+    if (i === start || i - start > LABEL_OCTETS_MAX) return false
+    if (name.charCodeAt(start) === HYPHEN || name.charCodeAt(i - 1) === HYPHEN) return false
+    start = i + 1
+  }
+  return true
 }
 
 /** Whether `text` is an IPv4 or IPv6 address without brackets or prefix. */

@@ -35,21 +35,33 @@ export function openStub(conf: () => ResolvConf): Stub {
     const key = `${type} ${name} ${search} ${defaultDomain} ${dnssec}`
     const same = inFlight.get(key)
     if (same !== undefined) return same
-    const answer = lookup(conf(), name, type, options).finally(() => inFlight.delete(key))
+    const answer = lookup(conf(), name, type, options).then((result) => {
+      inFlight.delete(key)
+      return result
+    })
     inFlight.set(key, answer)
     return answer
   }
 }
 
-async function lookup(conf: ResolvConf, name: string, type: RecordType, options: LookupOptions): Promise<Raw> {
+function lookup(conf: ResolvConf, name: string, type: RecordType, options: LookupOptions): Promise<Raw> {
+  const [first = name, ...others] = candidates(conf, name, options)
+  const dnssec = options.dnssec ?? false
+  if (others.length === 0) return lookupName(conf, first, type, dnssec)
+  return lookupFirst(conf, [first, ...others], type, dnssec)
+}
+
+async function lookupFirst(
+  conf: ResolvConf, names: readonly [string, ...string[]], type: RecordType, dnssec: boolean,
+): Promise<Raw> {
   let last: Raw | undefined
-  for (const candidate of candidates(conf, name, options)) {
-    const answer = await lookupName(conf, candidate, type, options.dnssec ?? false)
+  for (const name of names) {
+    const answer = await lookupName(conf, name, type, dnssec)
     if (answer.kind !== 'notfound') return answer
     // The name as such is there, without such records: what the rest of the list says matters less.
     if (last?.kind !== 'notfound' || answer.exists) last = answer
   }
-  return last ?? notFound(name, type, false)
+  return last ?? notFound(names[0], type, false)
 }
 
 /** The names to try for `name`. resolv.conf(5): ndots decides whether it goes first or last. */
@@ -96,7 +108,8 @@ async function ask(
 }
 
 function inTurn({ servers, rotate }: ResolvConf): readonly ServerAddress[] {
-  const first = rotate ? randomInt(servers.length) : 0
+  if (!rotate) return servers
+  const first = randomInt(servers.length)
   return [...servers.slice(first), ...servers.slice(0, first)]
 }
 
@@ -136,5 +149,5 @@ function serviceError(name: string, type: RecordType): string {
 
 /** Whether `name` can be asked for: a host name, with or without the dot at its end. */
 export function canAsk(name: string): boolean {
-  return isValidHostname(name.replace(/\.$/, ''))
+  return isValidHostname(name.endsWith('.') ? name.slice(0, -1) : name)
 }

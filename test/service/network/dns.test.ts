@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
 import { test } from 'node:test'
 import { isNullMx, openResolver, verifiedClientName } from '#network/dns.ts'
+import { isOnThisMachine } from '#network/dns/udp.ts'
 import { startDnsServer, type Zone } from '#test/support/dns.ts'
 
 const zone: Zone = {
@@ -116,4 +117,62 @@ test('verifiedClientName() believes a name that leads back, and says why not oth
     { name: 'unknown', reverseName: 'unknown', nameStatus: 'temporary', reverseNameStatus: 'temporary' })
   assert.deepEqual(await name('192.0.2.5'),
     { name: 'unknown', reverseName: 'unknown', nameStatus: 'permanent', reverseNameStatus: 'permanent' })
+})
+
+/** A name server that knows no name and waits for `count` questions before it answers; the ports that they came from. */
+async function startPatientServer(count: number): Promise<AsyncDisposable & { readonly server: string; readonly ports: number[] }> {
+  const socket = createSocket('udp4')
+  const ports: number[] = []
+  const waiting: (() => void)[] = []
+  socket.on('message', (bytes, { port, address }) => {
+    ports.push(port)
+    const answer = Buffer.from(bytes)
+    answer.writeUInt16BE(0x8183, 2)
+    answer.writeUInt16BE(0, 10)
+    // The question ends where the additional record of 11 octets starts.
+    waiting.push(() => socket.send(answer.subarray(0, -11), port, address))
+    if (ports.length >= count) for (const send of waiting.splice(0).toReversed()) send()
+  })
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve))
+  return {
+    server: `127.0.0.1:${socket.address().port}`, ports,
+    [Symbol.asyncDispose]: () => new Promise((resolve) => socket.close(() => resolve())),
+  }
+}
+
+test('openResolver() asks a server on this machine over sockets that stay open, a limited number of questions on each', async () => {
+  await using dns = await startPatientServer(100)
+  const resolver = openResolver({ servers: [dns.server], timeoutMs: 5000 })
+  const answers = await Promise.all(Array.from({ length: 100 }, (_, i) => resolver.a(`name${i}.example`)))
+  assert.ok(answers.every(({ kind }) => kind === 'notfound'))
+  assert.deepEqual(answers.map((answer, i) => answer.kind === 'notfound' && answer.reason.includes(`name=name${i}.example `)), answers.map(() => true))
+  const [first] = dns.ports
+  assert.deepEqual([new Set(dns.ports).size, dns.ports.filter((port) => port === first).length], [2, 64])
+  await resolver.a('again.example')
+  assert.equal(dns.ports.at(-1), first)
+})
+
+test('openResolver() asks a server again that was not there', async () => {
+  const socket = createSocket('udp4')
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve))
+  const { port } = socket.address()
+  await new Promise<void>((resolve) => socket.close(() => resolve()))
+  const resolver = openResolver({ servers: [`127.0.0.1:${port}`], timeoutMs: 5000 })
+  const gone = await Promise.all([resolver.a('one.example'), resolver.a('two.example')])
+  assert.deepEqual(gone.map(({ kind }) => kind), ['retry', 'retry'])
+  const back = createSocket('udp4')
+  back.on('message', (bytes, from) => {
+    bytes.writeUInt16BE(0x8183, 2)
+    bytes.writeUInt16BE(0, 10)
+    back.send(bytes.subarray(0, -11), from.port, from.address)
+  })
+  await new Promise<void>((resolve) => back.bind(port, '127.0.0.1', resolve))
+  const there = await resolver.a('one.example')
+  await new Promise<void>((resolve) => back.close(() => resolve()))
+  assert.equal(there.kind, 'notfound')
+})
+
+test('isOnThisMachine() holds for addresses that no packet from outside can have [RFC 1122 §3.2.1.3]', () => {
+  assert.deepEqual(['127.0.0.1', '127.0.0.53', '::1'].map(isOnThisMachine), [true, true, true])
+  assert.deepEqual(['10.0.0.1', '192.0.2.127', '::2', 'fe80::1', '::ffff:127.0.0.1'].map(isOnThisMachine), Array(5).fill(false))
 })

@@ -5,7 +5,7 @@
  * with its kind: 1 data on the page, 3 data on overflow pages (page and length
  * follow). It ends where the item before it begins.
  */
-import { DamagedStore, equalsAt, type StoreEntry, type StoreReader } from '#tables/store/store.ts'
+import { compareAt, compareKeys, DamagedStore, equalsAt, type StoreEntry, type StoreReader } from '#tables/store/store.ts'
 import { PAGE_TYPE, Pages } from './page.ts'
 
 /** Versions of the hash format whose pages and hash function we know. */
@@ -85,11 +85,44 @@ class BerkeleyHashReader implements StoreReader {
       if (steps-- <= 0) throw new DamagedStore('Berkeley DB hash: loop of pages')
       const page = this.#hashPage(number)
       if (page === undefined) return undefined
-      const value = this.#findOnPage(page, key)
+      const isSorted = this.#pages.type(page) === PAGE_TYPE.hash
+      const value = isSorted ? this.#findOnSortedPage(page, key) : this.#findOnPage(page, key)
       if (value !== undefined) return value
       number = this.#pages.next(page)
     }
     return undefined
+  }
+
+  /** Berkeley DB 4.7 and later have the keys of a page in order. */
+  #findOnSortedPage(page: number, key: Uint8Array): Uint8Array | undefined {
+    let low = 0
+    let high = this.#pages.itemCount(page) >> 1
+    while (low < high) {
+      const middle = (low + high) >> 1
+      const order = this.#compareItem(page, 2 * middle, key)
+      if (order === 0) return this.#itemAt(page, 2 * middle + 1)
+      if (order < 0) low = middle + 1
+      else high = middle
+    }
+    return undefined
+  }
+
+  /** Where an item ends: where the one before it starts. */
+  #itemEnd(page: number, i: number): number {
+    return i === 0 ? this.#pages.size : this.#pages.itemOffset(page, i - 1)
+  }
+
+  #itemAt(page: number, i: number): Uint8Array {
+    return this.#item(page, this.#pages.itemOffset(page, i), this.#itemEnd(page, i))
+  }
+
+  /** Order of the item and `key`: negative when the item comes first. */
+  #compareItem(page: number, i: number, key: Uint8Array): number {
+    const start = this.#pages.itemOffset(page, i)
+    const end = this.#itemEnd(page, i)
+    return this.#bytes[page + start] === ON_PAGE && end > start
+      ? compareAt(this.#bytes, page + start + 1, page + end, key)
+      : compareKeys(this.#item(page, start, end), key)
   }
 
   #findOnPage(page: number, key: Uint8Array): Uint8Array | undefined {
