@@ -44,8 +44,7 @@ export function openAccess(config: Config, tools: AccessTools): Access {
 /** What concerns several recipients names none of them: one would be misleading. */
 function forAllRecipients(facts: SessionFacts): SessionFacts {
   if (facts.recipientCount <= 1 || facts.recipient === undefined) return facts
-  const { recipient: _one, ...others } = facts
-  return others
+  return { ...facts, recipient: undefined }
 }
 
 /** What comes after a list that may have rejected already. */

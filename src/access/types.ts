@@ -51,43 +51,43 @@ export type TlsFacts = {
   readonly protocol: string
   readonly cipher: string
   readonly keySizeBits: number
-  readonly certificate?: CertificateFacts
+  readonly certificate?: CertificateFacts | undefined
 }
 
 /** The login of the session; absent before a successful AUTH. */
 export type SaslFacts = {
   /** As AUTH named it, or `XCLIENT` when a proxy did the login. */
-  readonly method?: string
-  readonly username?: string
+  readonly method?: string | undefined
+  readonly username?: string | undefined
   /** AUTH= of the MAIL command. */
-  readonly sender?: string
+  readonly sender?: string | undefined
 }
 
-/** The session and the transaction at this moment. A text that is not known yet is absent. */
+/** The session and the transaction at this moment. What is not known yet is absent, or undefined. */
 export type SessionFacts = {
   readonly where: Where
   readonly client: ClientFacts
   readonly server: { readonly address: string; readonly port: string }
   /** `SMTP` or `ESMTP`. */
   readonly protocol: string
-  readonly helo?: string
+  readonly helo?: string | undefined
   /** Internal form; empty for the null sender; absent before MAIL. */
-  readonly sender?: string
+  readonly sender?: string | undefined
   /** Internal form. In stage `data` and later: that of the only recipient, or absent. */
-  readonly recipient?: string
+  readonly recipient?: string | undefined
   /** Recipients accepted so far. */
   readonly recipientCount: number
-  readonly etrnDomain?: string
+  readonly etrnDomain?: string | undefined
   /** SIZE= of the MAIL command, 0 without it. */
   readonly declaredSizeBytes: number
   /** Size of the content, once it is there. */
   readonly actualSizeBytes: number
-  readonly queueId?: string
+  readonly queueId?: string | undefined
   /** Identifies the transaction to policy servers. */
   readonly instance: string
   readonly smtputf8: boolean
   readonly sasl: SaslFacts
-  readonly tls?: TlsFacts
+  readonly tls?: TlsFacts | undefined
   /** The client sent commands before it was allowed to. */
   readonly illegalPipelining: boolean
   /** smtpd_proxy_filter is in use: there is no queue file to act upon. */

@@ -60,6 +60,11 @@ export type Forwarded = {
  */
 export type Place = string
 
+/** What the command at hand says, which the transaction does not know yet. */
+type FactsOfCommand = Partial<
+  Pick<SessionFacts, 'helo' | 'sender' | 'recipient' | 'etrnDomain' | 'declaredSizeBytes' | 'smtputf8'>
+>
+
 /** Whom a log line is about, when it is not the sender of the transaction. */
 type About = { readonly sender?: string | undefined; readonly recipient?: string | undefined }
 
@@ -208,8 +213,9 @@ export class Session {
   }
 
   /** The session as restrictions see it. */
-  facts(where: Where, changes: Partial<SessionFacts> = {}): SessionFacts {
-    const { client, transaction } = this
+  facts(where: Where, now: FactsOfCommand = {}): SessionFacts {
+    const { client, transaction, tls } = this
+    const { recipientCount } = transaction
     return {
       where,
       client: {
@@ -218,29 +224,20 @@ export class Session {
       },
       server: this.server,
       protocol: this.protocol,
-      ...(this.heloName !== undefined && { helo: this.heloName }),
-      ...(transaction.sender !== undefined && { sender: transaction.sender }),
-      ...(transaction.recipientCount === 1 && { recipient: transaction.firstRecipient ?? '' }),
-      recipientCount: transaction.recipientCount,
-      declaredSizeBytes: transaction.declaredSize,
+      helo: now.helo ?? this.heloName,
+      sender: now.sender ?? transaction.sender,
+      recipient: now.recipient ?? (recipientCount === 1 ? transaction.firstRecipient ?? '' : undefined),
+      recipientCount,
+      etrnDomain: now.etrnDomain,
+      declaredSizeBytes: now.declaredSizeBytes ?? transaction.declaredSize,
       actualSizeBytes: this.decoder?.sizeBytes ?? 0,
-      ...(this.queueId !== undefined && { queueId: this.queueId }),
+      queueId: this.queueId,
       instance: transaction.instance,
-      smtputf8: transaction.smtputf8,
-      sasl: this.#saslFacts(),
-      ...(this.tls !== undefined && { tls: tlsFacts(this.tls) }),
+      smtputf8: now.smtputf8 ?? transaction.smtputf8,
+      sasl: { method: this.saslMethod, username: this.saslUsername, sender: transaction.authSender },
+      tls: tls === undefined ? undefined : tlsFacts(tls),
       illegalPipelining: this.illegalPipelining,
       proxyFilter: this.settings.proxyFilter !== '',
-      ...changes,
-    }
-  }
-
-  #saslFacts(): SessionFacts['sasl'] {
-    const { saslMethod, saslUsername, transaction: { authSender } } = this
-    return {
-      ...(saslMethod !== undefined && { method: saslMethod }),
-      ...(saslUsername !== undefined && { username: saslUsername }),
-      ...(authSender !== undefined && { sender: authSender }),
     }
   }
 
@@ -281,7 +278,7 @@ export function labelOf(client: Readonly<Client>, withPort: boolean): string {
 
 function tlsFacts({ received, certificate }: TlsState): TlsFacts {
   const { protocol, cipher, usedBits } = received
-  return { protocol, cipher, keySizeBits: usedBits, ...(certificate !== undefined && { certificate }) }
+  return { protocol, cipher, keySizeBits: usedBits, certificate }
 }
 
 /** An outcome that counts as an error, of the client: it breaks the protocol. */
