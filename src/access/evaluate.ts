@@ -51,7 +51,8 @@ export class Evaluator implements Interpreter {
       }
       const status = this.#runItem(evaluation, item, list)
       if (isPromise(status)) {
-        return status.then((later) => endsList(evaluation, later) ? later : this.#runFrom(i + 1, evaluation, items, list))
+        return status.then((later) =>
+          endsList(evaluation, later) ? later : this.#runFrom(i + 1, evaluation, items, list))
       }
       if (endsList(evaluation, status)) return status
     }

@@ -96,7 +96,8 @@ export class AccessLookup {
     for (let i = start; i < keys.length; i++) {
       const answer = this.#maps.find(keys[i] ?? '', i > 0)
       if (isPromise(answer)) {
-        return answer.then((later) => later.kind === 'absent' ? this.#keys(request, keys, i + 1) : this.#act(request, later))
+        return answer.then((later) =>
+          later.kind === 'absent' ? this.#keys(request, keys, i + 1) : this.#act(request, later))
       }
       if (answer.kind !== 'absent') return this.#act(request, answer)
     }

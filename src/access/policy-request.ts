@@ -4,6 +4,7 @@
  * Source: SMTPD_POLICY_README, "Policy client/server configuration", "Protocol description".
  */
 import { encodeXtext } from '#mail/xtext.ts'
+import { isAscii } from '#util/ascii.ts'
 import { printable } from '#util/printable.ts'
 import type { AccessSettings } from './settings.ts'
 import type { SessionFacts } from './types.ts'
@@ -11,67 +12,52 @@ import type { SessionFacts } from './types.ts'
 /** Longest reply, in characters, with its end: an action is one line. */
 export const POLICY_REPLY_LENGTH_MAX = 16_384
 
+const UTF8 = new TextDecoder('utf-8', { fatal: true })
+
 /** A request as `name=value` lines with the empty line at its end. */
 export function formatPolicyRequest(facts: SessionFacts, settings: AccessSettings, policyContext: string): string {
-  const lines = attributesOf(facts, settings, policyContext).map(([name, value]) => `${name}=${printable(value)}\n`)
-  return `${lines.join('')}\n`
+  return `request=smtpd_access_policy\n${sessionLines(facts)}${transactionLines(facts)}`
+    + attribute('stress', settings.stress) + saslLines(facts) + tlsLines(facts)
+    + attribute('policy_context', policyContext) + attribute('compatibility_level', settings.compatibilityLevel)
+    + `${attribute('mail_version', settings.mailVersion)}\n`
 }
 
-type Attribute = readonly [name: string, value: string]
-
-function attributesOf(facts: SessionFacts, settings: AccessSettings, policyContext: string): Attribute[] {
-  return [
-    ['request', 'smtpd_access_policy'],
-    ['protocol_state', facts.where === 'BDAT' ? 'DATA' : facts.where],
-    ['protocol_name', facts.protocol],
-    ...clientAttributes(facts),
-    ['helo_name', facts.helo ?? ''],
-    ['sender', facts.sender ?? ''],
-    ['recipient', facts.recipient ?? ''],
-    ['recipient_count', String(hasCount(facts) ? facts.recipientCount : 0)],
-    ['queue_id', facts.queueId ?? ''],
-    ['instance', facts.instance],
-    ['size', String(facts.actualSizeBytes > 0 ? facts.actualSizeBytes : facts.declaredSizeBytes)],
-    ['etrn_domain', facts.etrnDomain ?? ''],
-    ['stress', settings.stress],
-    ['sasl_method', facts.sasl.method ?? ''],
-    ['sasl_username', facts.sasl.username ?? ''],
-    ['sasl_sender', facts.sasl.sender ?? ''],
-    ...tlsAttributes(facts),
-    ['policy_context', policyContext],
-    ['compatibility_level', settings.compatibilityLevel],
-    ['mail_version', settings.mailVersion],
-  ]
+function attribute(name: string, value: string | undefined): string {
+  return value === undefined ? `${name}=\n` : `${name}=${printable(value)}\n`
 }
 
-function hasCount({ where }: SessionFacts): boolean {
-  return where === 'DATA' || where === 'BDAT' || where === 'END-OF-MESSAGE'
+function sessionLines({ where, protocol, client, server, helo }: SessionFacts): string {
+  return attribute('protocol_state', where === 'BDAT' ? 'DATA' : where) + attribute('protocol_name', protocol)
+    + attribute('client_address', client.address) + attribute('client_name', client.name)
+    + attribute('client_port', client.port) + attribute('reverse_client_name', client.reverseName)
+    + attribute('server_address', server.address) + attribute('server_port', server.port) + attribute('helo_name', helo)
 }
 
-function clientAttributes({ client, server }: SessionFacts): Attribute[] {
-  return [
-    ['client_address', client.address],
-    ['client_name', client.name],
-    ['client_port', client.port],
-    ['reverse_client_name', client.reverseName],
-    ['server_address', server.address],
-    ['server_port', server.port],
-  ]
+function transactionLines(facts: SessionFacts): string {
+  const { where, sender, recipient, recipientCount, queueId, instance, etrnDomain } = facts
+  const size = facts.actualSizeBytes > 0 ? facts.actualSizeBytes : facts.declaredSizeBytes
+  const hasCount = where === 'DATA' || where === 'BDAT' || where === 'END-OF-MESSAGE'
+  return attribute('sender', sender) + attribute('recipient', recipient)
+    + `recipient_count=${hasCount ? recipientCount : 0}\n`
+    + attribute('queue_id', queueId) + attribute('instance', instance) + `size=${size}\n`
+    + attribute('etrn_domain', etrnDomain)
+}
+
+function saslLines({ sasl }: SessionFacts): string {
+  return attribute('sasl_method', sasl.method) + attribute('sasl_username', sasl.username)
+    + attribute('sasl_sender', sasl.sender)
 }
 
 /** Names of a certificate only when it can be trusted, and in xtext, since anything may stand in them. */
-function tlsAttributes({ tls }: SessionFacts): Attribute[] {
+function tlsLines({ tls }: SessionFacts): string {
   const certificate = tls?.certificate
   const trusted = certificate?.trusted === true ? certificate : undefined
-  return [
-    ['ccert_subject', encodeXtext(trusted?.subject ?? '')],
-    ['ccert_issuer', encodeXtext(trusted?.issuer ?? '')],
-    ['ccert_fingerprint', certificate?.fingerprint ?? ''],
-    ['ccert_pubkey_fingerprint', certificate?.publicKeyFingerprint ?? ''],
-    ['encryption_protocol', tls?.protocol ?? ''],
-    ['encryption_cipher', tls?.cipher ?? ''],
-    ['encryption_keysize', String(tls?.keySizeBits ?? 0)],
-  ]
+  return attribute('ccert_subject', encodeXtext(trusted?.subject ?? ''))
+    + attribute('ccert_issuer', encodeXtext(trusted?.issuer ?? ''))
+    + attribute('ccert_fingerprint', certificate?.fingerprint)
+    + attribute('ccert_pubkey_fingerprint', certificate?.publicKeyFingerprint)
+    + attribute('encryption_protocol', tls?.protocol) + attribute('encryption_cipher', tls?.cipher)
+    + `encryption_keysize=${tls?.keySizeBits ?? 0}\n`
 }
 
 /** A reply so far: complete with an action, not complete, or nothing that can be understood. */
@@ -103,8 +89,9 @@ export function parsePolicyReply(bytes: Uint8Array): PolicyReply {
 }
 
 function decode(latin1: string): PolicyReply {
+  if (isAscii(latin1)) return { kind: 'ok', action: latin1 }
   try {
-    return { kind: 'ok', action: new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(latin1, 'latin1')) }
+    return { kind: 'ok', action: UTF8.decode(Buffer.from(latin1, 'latin1')) }
   } catch {
     return { kind: 'error', reason: `malformed UTF-8 in policy server response: "${printable(latin1)}"` }
   }

@@ -7,8 +7,7 @@
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { ConfigError } from '#config/error.ts'
-import { errnoText } from '#system/errno.ts'
-import { parsePolicyReply } from './policy-request.ts'
+import { detailOf, isDisconnect, PolicyConnection, reasonOf, ServerSilent } from './policy-connection.ts'
 
 /** Where a server listens. */
 export type PolicyEndpoint =
@@ -54,16 +53,13 @@ export function endpointName(endpoint: PolicyEndpoint): string {
   return endpoint.kind === 'unix' ? endpoint.path : `${endpoint.host}:${endpoint.port}`
 }
 
-/** An idle or busy connection. */
-type Connection = { readonly socket: Socket; readonly openedAt: number; idleSince: number; requests: number }
-
 /** Asks one policy server. */
 export class PolicyClient {
   readonly #endpoint: PolicyEndpoint
   readonly #limits: PolicyLimits
   readonly #sleep: (ms: number) => Promise<void>
-  #idle: Connection[] = []
-  readonly #busy = new Set<Connection>()
+  #idle: PolicyConnection[] = []
+  readonly #busy = new Set<PolicyConnection>()
 
   constructor(endpoint: PolicyEndpoint, limits: PolicyLimits, sleep: (ms: number) => Promise<void>) {
     this.#endpoint = endpoint
@@ -90,13 +86,13 @@ export class PolicyClient {
 
   /** Closes all connections. */
   close(): void {
-    for (const { socket } of [...this.#idle, ...this.#busy]) socket.destroy()
+    for (const connection of [...this.#idle, ...this.#busy]) connection.close()
     this.#idle = []
   }
 
   async #try(request: string): Promise<{ readonly action: string } | Failure> {
     const name = endpointName(this.#endpoint)
-    let connection: Connection
+    let connection: PolicyConnection
     try {
       connection = this.#takeIdle() ?? (await this.#open())
     } catch (error) {
@@ -105,90 +101,48 @@ export class PolicyClient {
     }
     this.#busy.add(connection)
     try {
-      const reply = await exchange(connection.socket, request, this.#limits.timeoutSeconds * 1000)
+      const action = await connection.ask(request, this.#limits.timeoutSeconds * 1000)
       this.#release(connection)
-      return { action: reply }
+      return { action }
     } catch (error) {
-      connection.socket.destroy()
       return { reason: reasonOf(error), detail: detailOf(error, name), harmless: isDisconnect(error) }
     } finally {
       this.#busy.delete(connection)
     }
   }
 
-  #takeIdle(): Connection | undefined {
+  #takeIdle(): PolicyConnection | undefined {
     const now = performance.now()
     const { maxTtlSeconds, maxIdleSeconds } = this.#limits
-    while (this.#idle.length > 0) {
-      const connection = this.#idle.pop()
-      if (connection === undefined) break
+    for (let connection = this.#idle.pop(); connection !== undefined; connection = this.#idle.pop()) {
       const tooOld = maxTtlSeconds > 0 && now - connection.openedAt > maxTtlSeconds * 1000
       const tooIdle = maxIdleSeconds > 0 && now - connection.idleSince > maxIdleSeconds * 1000
-      if (!tooOld && !tooIdle && !connection.socket.destroyed && connection.socket.writable) return connection
-      connection.socket.destroy()
+      if (!tooOld && !tooIdle && connection.open) return connection
+      connection.close()
     }
     return undefined
   }
 
-  async #open(): Promise<Connection> {
+  async #open(): Promise<PolicyConnection> {
     const socket = await openSocket(this.#endpoint, this.#limits.timeoutSeconds * 1000)
-    const now = performance.now()
-    const connection: Connection = { socket, openedAt: now, idleSince: now, requests: 0 }
-    // Whatever an idle server says or does, it is not the answer to a question.
-    socket.on('error', () => socket.destroy())
-    return connection
+    return new PolicyConnection(socket, (gone) => {
+      this.#idle = this.#idle.filter((other) => other !== gone)
+    })
   }
 
-  #release(connection: Connection): void {
-    connection.requests++
-    connection.idleSince = performance.now()
+  #release(connection: PolicyConnection): void {
     const { requestLimit, maxIdleSeconds } = this.#limits
     if (requestLimit > 0 && connection.requests >= requestLimit) {
-      connection.socket.destroy()
+      connection.close()
       return
     }
-    const { socket } = connection
-    const drop = (): void => {
-      this.#idle = this.#idle.filter((other) => other !== connection)
-      socket.destroy()
-    }
-    socket.removeAllListeners('close').removeAllListeners('timeout').removeAllListeners('data')
-    socket.once('close', drop).once('data', drop)
-    socket.setTimeout(maxIdleSeconds * 1000, drop)
-    // An idle connection does not keep a worker alive.
-    socket.unref()
+    connection.rest(maxIdleSeconds * 1000)
     this.#idle.push(connection)
   }
 }
 
 /** `harmless`: not worth a warning unless it was the last attempt. */
 type Failure = { readonly reason: string; readonly detail: string | undefined; readonly harmless: boolean }
-
-/** A reply that makes no sense. */
-class ReplyError extends Error {}
-
-/** The server hung up. */
-class ServerGone extends Error {}
-
-/** Nothing came in time. */
-class ServerSilent extends Error {}
-
-function reasonOf(error: unknown): string {
-  // An end of input is no error to the system: Postfix prints what strerror(3) says of none.
-  if (error instanceof ServerGone || error instanceof ReplyError) return 'Success'
-  return error instanceof ServerSilent ? 'Connection timed out' : errnoText(error)
-}
-
-function detailOf(error: unknown, name: string): string | undefined {
-  if (error instanceof ReplyError) return `${error.message} from ${name}`
-  if (error instanceof ServerGone) return `premature end-of-input on ${name} while reading input attribute name`
-  return error instanceof ServerSilent ? `timeout on ${name} while reading input attribute name` : undefined
-}
-
-function isDisconnect(error: unknown): boolean {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : ''
-  return error instanceof ServerGone || error instanceof ReplyError || code === 'EPIPE' || code === 'ECONNRESET'
-}
 
 function openSocket(endpoint: PolicyEndpoint, timeoutMs: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
@@ -203,30 +157,5 @@ function openSocket(endpoint: PolicyEndpoint, timeoutMs: number): Promise<Socket
       socket.removeAllListeners('error').removeAllListeners('timeout').setTimeout(0)
       resolve(socket)
     })
-  })
-}
-
-/** One question and its answer. */
-function exchange(socket: Socket, request: string, timeoutMs: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let received = Buffer.alloc(0)
-    const finish = (settle: () => void): void => {
-      socket.off('data', take).off('error', fail).off('close', hungUp)
-      socket.removeAllListeners('timeout').setTimeout(0)
-      settle()
-    }
-    const fail = (error: Error): void => finish(() => reject(error))
-    const hungUp = (): void => fail(new ServerGone())
-    const take = (chunk: Buffer): void => {
-      received = Buffer.concat([received, chunk])
-      const reply = parsePolicyReply(received)
-      if (reply.kind === 'ok') finish(() => resolve(reply.action))
-      else if (reply.kind === 'error') fail(new ReplyError(reply.reason))
-    }
-    socket.removeAllListeners('close').removeAllListeners('data')
-    socket.ref()
-    socket.on('data', take).once('error', fail).once('close', hungUp)
-    socket.setTimeout(timeoutMs, () => fail(new ServerSilent()))
-    socket.write(request)
   })
 }

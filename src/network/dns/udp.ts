@@ -108,7 +108,8 @@ const shared = new Map<string, QuestionSocket[]>()
 export function askOverUdp(
   server: ServerAddress, query: Query, bytes: Buffer, timeoutMs: number,
 ): Promise<UdpAnswer> {
-  const socket = isOnThisMachine(server.address) ? sharedSocket(server, query.id) : new QuestionSocket(server, closeSocket)
+  const isLocal = isOnThisMachine(server.address)
+  const socket = isLocal ? sharedSocket(server, query.id) : new QuestionSocket(server, closeSocket)
   return socket.ask(query, bytes, timeoutMs)
 }
 
