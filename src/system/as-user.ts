@@ -28,18 +28,24 @@ export function asUser<T>({ uid, gid }: Identity, work: () => T): T {
     become(uid, gid)
     return work()
   } finally {
-    become(0, 0)
+    becomeRoot()
   }
 }
 
 function become(uid: number, gid: number): void {
   const { setfsuid, setfsgid } = clib()
   // Group first: without the rights of root it could not be changed any more.
-  if (uid !== 0) setfsgid(gid)
+  setfsgid(gid)
   setfsuid(uid)
-  if (uid === 0) setfsgid(gid)
   // Neither call reports failure; the second question does.
   if (setfsuid(NO_ID) !== uid || setfsgid(NO_ID) !== gid) throw new Error(`Cannot take the identity of user ${uid}:${gid}`)
+}
+
+/** What root gives up it can always take again: nothing can fail, and what could would only lack rights. */
+function becomeRoot(): void {
+  const { setfsuid, setfsgid } = clib()
+  setfsuid(0)
+  setfsgid(0)
 }
 
 /** Gives up the supplementary groups of root, which every identity would have besides its own. */

@@ -1,5 +1,5 @@
 /**
- * Delivery to a Maildir: written and synced in tmp/, then linked to new/ under a name that no other delivery has.
+ * Delivery to a Maildir: written and synced in tmp/, then moved to new/ under a name that no other delivery has.
  *
  * Source: https://cr.yp.to/proto/maildir.html; the file names are Postfix's.
  *
@@ -18,6 +18,9 @@ const SUBDIRECTORIES = ['tmp', 'cur', 'new'] as const
 
 export type MaildirOptions = { readonly sizeMax: number; readonly status: string }
 
+/** Part of every file's name. */
+const HOST = hostname()
+
 let sequence = 0
 
 /**
@@ -26,7 +29,7 @@ let sequence = 0
  * @param path The Maildir, with or without a slash at its end; its parts are made when missing.
  * @param chunks The message.
  * @param options `sizeMax`: bytes a message may have, 0 is no limit; `status`: code for what is wrong with the Maildir.
- * @throws {MailboxError} It cannot be written; nothing is left in new/ then.
+ * @throws {MailboxError} It cannot be written; nothing is left in new/ then, unless the sync of new/ has failed.
  */
 export async function deliverMaildir(
   path: string, chunks: Iterable<Uint8Array>, owner: Identity, { sizeMax, status }: MaildirOptions,
@@ -36,8 +39,7 @@ export async function deliverMaildir(
   const fd = openTemporary(folder, temporary, owner, status)
   try {
     await writeAll(fd, chunks, sizeMax)
-    publish(fd, folder, temporary, owner)
-    await syncDirectory(`${folder}/new`, owner)
+    await syncDirectory(publish(fd, folder, temporary, owner))
   } catch (error) {
     removeQuietly(temporary, owner)
     throw error
@@ -49,7 +51,7 @@ export async function deliverMaildir(
 /** `tmp/SECONDS.P<pid>.HOST`; the counter keeps deliveries of one process and second apart. */
 function temporaryPath(folder: string): string {
   sequence += 1
-  return `${folder}/tmp/${Math.trunc(Date.now() / 1000)}.P${process.pid}Q${sequence}.${hostname()}`
+  return `${folder}/tmp/${Math.trunc(Date.now() / 1000)}.P${process.pid}Q${sequence}.${HOST}`
 }
 
 function openTemporary(folder: string, temporary: string, owner: Identity, status: string): number {
@@ -95,26 +97,42 @@ async function writeAll(fd: number, chunks: Iterable<Uint8Array>, sizeMax: numbe
   })
 }
 
-/** `new/SECONDS.V<device>I<inode>M<microseconds>.HOST`: unique while the file exists. */
-function publish(fd: number, folder: string, temporary: string, owner: Identity): void {
+/**
+ * `new/SECONDS.V<device>I<inode>M<microseconds>.HOST`: unique while the file exists, so that the move replaces nothing.
+ *
+ * @returns A descriptor of new/.
+ */
+function publish(fd: number, folder: string, temporary: string, owner: Identity): number {
   const { dev, ino } = fs.fstatSync(fd, { bigint: true })
   const now = process.hrtime.bigint() % 1_000_000n
-  const name = `${Math.trunc(Date.now() / 1000)}.V${dev.toString(16)}I${ino.toString(16)}M${now}.${hostname()}`
-  asUser(owner, () => {
+  const directory = `${folder}/new`
+  const path = `${directory}/${Math.trunc(Date.now() / 1000)}.V${dev.toString(16)}I${ino.toString(16)}M${now}.${HOST}`
+  // One change of identity for both: each costs a handful of system calls.
+  return asUser(owner, () => {
+    // Opened first: once the file has moved, nothing but its sync may fail.
+    const directoryFd = openDirectory(directory)
     try {
-      fs.linkSync(temporary, `${folder}/new/${name}`)
+      fs.renameSync(temporary, path)
+      return directoryFd
     } catch (error) {
-      if (!isErrno(error, 'ENOENT')) throw error
-      fs.mkdirSync(`${folder}/new`, { recursive: true, mode: DIRECTORY_MODE })
-      fs.linkSync(temporary, `${folder}/new/${name}`)
+      fs.closeSync(directoryFd)
+      throw error
     }
-    fs.unlinkSync(temporary)
   })
 }
 
-/** The entry in new/ must survive a crash too: the queue file is removed right after. */
-async function syncDirectory(path: string, owner: Identity): Promise<void> {
-  const fd = asUser(owner, () => fs.openSync(path, 'r'))
+function openDirectory(path: string): number {
+  try {
+    return fs.openSync(path, 'r')
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error
+    fs.mkdirSync(path, { recursive: true, mode: DIRECTORY_MODE })
+    return fs.openSync(path, 'r')
+  }
+}
+
+/** The entry in new/ must survive a crash too: the queue file is removed right after. @param fd Is closed. */
+async function syncDirectory(fd: number): Promise<void> {
   try {
     await new Promise<void>((resolve, reject) => fs.fsync(fd, (error) => (error ? reject(error) : resolve())))
   } finally {
