@@ -17,6 +17,18 @@ import { queuePath, type QueueName, type Spool } from './spool.ts'
  */
 export type ContentPiece = { readonly type: 'N' | 'L'; readonly data: Uint8Array }
 
+/** Who takes content. */
+export type ContentTaker = {
+  /**
+   * Takes whole lines from the start of some records, as many as it can. The last record may not be whole.
+   *
+   * @returns Bytes of the records that were taken.
+   */
+  addLines(records: Uint8Array): number
+  /** Takes one piece of content, which may be used until this returns. `ends`: the line ends with it. */
+  add(data: Uint8Array, ends: boolean): void
+}
+
 /** A message opened for delivery, under a shared lock until it is closed. */
 export class OpenMessage {
   readonly id: QueueId
@@ -43,6 +55,21 @@ export class OpenMessage {
     using reader = new RecordReader(this.fd, dataOffset)
     for (let type = reader.read(); type !== RECORD.extracted; type = reader.read()) {
       yield { type: contentType(type, reader.offset, this.path), data: reader.data }
+    }
+  }
+
+  /** Gives the content to `taker`, a part of it at each step. @throws {QueueFileError} As `contentRecords()`. */
+  *contentFor(taker: ContentTaker, dataOffset: number = this.dataOffset): Generator<undefined, void> {
+    using reader = new RecordReader(this.fd, dataOffset)
+    for (;;) {
+      const taken = taker.addLines(reader.ahead())
+      reader.skip(taken)
+      if (taken === 0) {
+        const type = reader.read()
+        if (type === RECORD.extracted) return
+        taker.add(reader.data, contentType(type, reader.offset, this.path) === 'N')
+      }
+      yield
     }
   }
 

@@ -134,6 +134,22 @@ export class RecordReader {
     }
   }
 
+  /**
+   * Bytes at hand from the next record on; none at the end of the file. The last record in them may not be whole.
+   * A view, valid until the next call of anything but `skip()`.
+   */
+  ahead(): Uint8Array {
+    const at = this.#next - this.#start
+    if (at >= 0 && at < this.#filled) return this.#buffer.subarray(at, this.#filled)
+    this.#fill(this.#next, RECORD_HEAD_BYTES_MAX)
+    return this.#buffer.subarray(0, this.#filled)
+  }
+
+  /** Leaves out whole records of `ahead()`, which somebody else has read: `bytes` in all. */
+  skip(bytes: number): void {
+    this.#next += bytes
+  }
+
   /** Like `read()`, but returns pointers and padding as they stand. @throws {QueueFileError} */
   readRaw(): number {
     if (this.#ended) return 0

@@ -77,7 +77,7 @@ export class SmtpEngine extends ConnectionBase {
   readonly #deadline: boolean
   #deadlineTimer: NodeJS.Timeout | undefined
   #waiter: Waiter | undefined
-  #drainWaiter: Waiter | undefined
+  #transferWaiter: Waiter | undefined
   #greeting = ''
   /** Whether the answer to QUIT matters to anyone. */
   #hearsQuit = false
@@ -175,21 +175,30 @@ export class SmtpEngine extends ConnectionBase {
     return this._responseActions.length === 0
   }
 
-  /** Puts bytes on the wire; `false`: wait for `drained()` before more. */
-  write(bytes: string | Uint8Array): boolean {
+  /** Puts bytes on the wire. */
+  write(bytes: string | Uint8Array): void {
     const socket = this._socket
-    if (!socket || socket.destroyed || this.closed) return true
-    return typeof bytes === 'string' ? socket.write(bytes, 'latin1') : socket.write(bytes)
+    if (!socket || socket.destroyed || this.closed) return
+    if (typeof bytes === 'string') socket.write(bytes, 'latin1')
+    else socket.write(bytes)
   }
 
-  /** Until the socket takes more bytes. @throws {ConnectionBroken} */
-  drained(): Promise<void> {
+  /**
+   * Puts bytes on the wire and waits until they have left this process: then their memory may be used again.
+   * `undefined`: there is nothing to wait for.
+   *
+   * @throws {ConnectionBroken}
+   */
+  transfer(bytes: Uint8Array): Promise<void> | undefined {
     const socket = this._socket
-    if (this.broken !== undefined) return Promise.reject(this.broken)
-    if (!socket || !socket.writableNeedDrain) return Promise.resolve()
+    if (!socket || socket.destroyed || this.closed) return undefined
+    let done = IGNORE
+    // After an error whoever waits is told by the end of the connection.
+    socket.write(bytes, (error) => { if (!error) done() })
+    if (socket.writableLength === 0) return undefined
     return new Promise((resolve, reject) => {
-      this.#drainWaiter = { resolve, reject }
-      socket.once('drain', () => resolve())
+      done = resolve
+      this.#transferWaiter = { resolve, reject }
     })
   }
 
@@ -386,7 +395,7 @@ export class SmtpEngine extends ConnectionBase {
     this.#onIdleEnd?.()
     const inHandshake = this.stage === 'starttls' && this.#isUpgrading()
     this.broken = new ConnectionBroken(inHandshake ? 'handshake' : kind, stage, cause)
-    const waiters = [this.#waiter, this.#drainWaiter]
+    const waiters = [this.#waiter, this.#transferWaiter]
     this.#waiter = undefined
     const socket = this._socket
     this.close()

@@ -97,16 +97,15 @@ class Content {
   *#plain(): Generator<Uint8Array, void> {
     const encoder = this.#encoder()
     try {
-      for (const { type, data } of this.#message.contentRecords(this.#request.dataOffset)) {
-        encoder.add(data, type === 'N')
+      for (const _ of this.#message.contentFor(encoder, this.#request.dataOffset)) {
         if (encoder.full) yield encoder.take()
       }
     } catch (error) {
       this.#unreadable(error)
       return
     }
-    encoder.finish()
-    if (encoder.length > 0) yield encoder.take()
+    yield encoder.finish()
+    encoder.release()
   }
 
   async *#filtered(): AsyncGenerator<Uint8Array, void> {
@@ -126,8 +125,8 @@ class Content {
       return
     }
     this.failure = filter.failure
-    encoder.finish()
-    if (encoder.length > 0) yield encoder.take()
+    yield encoder.finish()
+    encoder.release()
   }
 
   #unreadable(error: unknown): void {

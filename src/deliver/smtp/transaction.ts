@@ -206,9 +206,10 @@ class Transaction {
     let last: Uint8Array = EMPTY
     const put = (chunk: Uint8Array): Promise<void> | undefined => {
       if (engine.broken !== undefined) throw engine.broken
-      const full = last.length > 0 && !engine.write(last)
+      // The memory of a chunk is used again for the next but one.
+      const left = last.length > 0 ? engine.transfer(last) : undefined
       last = chunk
-      return full ? engine.drained() : undefined
+      return left
     }
     const content = this.#message.content()
     if (Symbol.asyncIterator in content) for await (const chunk of content) await put(chunk)

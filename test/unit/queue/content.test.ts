@@ -1,9 +1,9 @@
 /** Content of queue files: see src/queue/content.ts. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { contentChunks, openMessage, type ChunkOptions } from '#queue/content.ts'
-import { QueueFileError, RECORD } from '#queue/record.ts'
-import { createSpool, messageBytes, type RecordPair, type TestSpool } from '#test/support/spool.ts'
+import { contentChunks, openMessage, type ChunkOptions, type ContentTaker } from '#queue/content.ts'
+import { paddedNumber, QueueFileError, RECORD } from '#queue/record.ts'
+import { createSpool, messageBytes, recordBytes, type RecordPair, type TestSpool } from '#test/support/spool.ts'
 
 function put(spool: TestSpool, content: readonly RecordPair[]) {
   return spool.put('active', 'AAAAA1', messageBytes({ content }))
@@ -48,6 +48,48 @@ test('headers() ends at the empty line, not at an empty end of a long one', () =
   const content: RecordPair[] = [[RECORD.text, 'A: 1'], [RECORD.textPart, 'B: '], [RECORD.text, ''], [RECORD.text, ''], [RECORD.text, 'body']]
   using message = openMessage(spool.spool, 'active', put(spool, content))
   assert.deepEqual([...message.headers()].map(({ data }) => Buffer.from(data).toString()), ['A: 1', 'B: ', ''])
+})
+
+/** Takes up to two lines at a time, of those that start with `x`. */
+function listTaker(): ContentTaker & { readonly list: string[] } {
+  const list: string[] = []
+  return {
+    list,
+    addLines: (records) => {
+      let at = 0
+      for (let lines = 0; lines < 2; lines++) {
+        const length = records[at + 1] ?? records.length
+        if (records[at] !== RECORD.text || records[at + 2] !== 0x78 || length > 127 || at + 2 + length > records.length) break
+        list.push(`N ${Buffer.from(records.subarray(at + 2, at + 2 + length)).toString()}`)
+        at += 2 + length
+      }
+      return at
+    },
+    add: (data, ends) => list.push(`${ends ? 'N' : 'L'} ${Buffer.from(data).toString()}`),
+  }
+}
+
+test('contentFor() gives all records in order, also where milter edits jump, however many are taken at a time', () => {
+  using spool = createSpool()
+  const lines = Array.from({ length: 4000 }, (_, i): RecordPair => [i % 9 === 0 ? RECORD.textPart : RECORD.text, `${i % 5 === 0 ? '' : 'x'}${i}`.repeat(i % 40)])
+  const plain = messageBytes({ content: [...lines, [RECORD.pointer, paddedNumber(0)], [RECORD.text, 'x-after']] })
+  const pointerAt = Buffer.from(plain).indexOf(`p\x0f${paddedNumber(0)}`)
+  const added = recordBytes([[RECORD.text, 'x-added'], [RECORD.pointer, paddedNumber(pointerAt + 17)]])
+  const bytes = Buffer.concat([plain, added])
+  bytes.write(paddedNumber(plain.length), pointerAt + 2)
+  using message = openMessage(spool.spool, 'active', spool.put('active', 'AAAAA1', bytes))
+  const taker = listTaker()
+  for (const _ of message.contentFor(taker)) assert.ok(taker.list.length > 0)
+  const records = Array.from(message.contentRecords(), ({ type, data }) => `${type} ${Buffer.from(data).toString()}`)
+  assert.ok(records.length === taker.list.length && records.every((record, i) => record === taker.list[i]))
+  assert.deepEqual(taker.list.slice(-2), ['N x-added', 'N x-after'])
+})
+
+test('contentFor() refuses content that does not end where it should', () => {
+  using spool = createSpool()
+  const bytes = messageBytes()
+  using message = openMessage(spool.spool, 'active', spool.put('active', 'AAAAA1', bytes.subarray(0, bytes.length - 4)))
+  assert.throws(() => [...message.contentFor(listTaker())], QueueFileError)
 })
 
 test('contentRecords() refuses content that does not end where it should', () => {
