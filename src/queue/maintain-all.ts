@@ -12,6 +12,7 @@ import { files, type DirectoryReader, type FileFacts } from '#system/files.ts'
 import { log } from '#system/log.ts'
 import { decodeId, isQueueId, renewId } from './id.ts'
 import { expireReported, isMessageQueue, removeReported, renameReported, type Tally } from './maintain.ts'
+import { removeAll } from './remove-all.ts'
 import { reopenBounced } from './reopen.ts'
 import { isReady, LOG_QUEUES, pathIn, queuePath, type QueueName, type Spool, type SpoolName } from './spool.ts'
 
@@ -68,8 +69,14 @@ export class QueueMaintenance {
   async run(queues: readonly SpoolName[], actions: MassActions): Promise<void> {
     for (const queue of queues) {
       if (log.verbose) log.info(`queue: ${queue}`)
+      if (actions.deleteAll) await this.#empty(queue)
       await this.#queue(queue, actions)
     }
+  }
+
+  async #empty(queue: SpoolName): Promise<void> {
+    const removed = await removeAll(this.#spool, queue, this.#pause)
+    if (isMessageQueue(queue)) this.#tally.deleted += removed
   }
 
   async #queue(queue: SpoolName, actions: MassActions): Promise<void> {

@@ -187,3 +187,38 @@ test('actions on all messages', async () => {
     assert.deepEqual((await run(spool, what)).tally, { ...emptyTally(), ...expected }, JSON.stringify(what))
   }
 })
+
+const FOLDERS = Array.from({ length: 10 }, (_, i) => String(i))
+
+/** In several directories of a hashed queue, some incomplete; and one where the settings have no directories. */
+function fillDeferred(spool: TestSpool): void {
+  for (const c of FOLDERS) {
+    spool.put('deferred', `${c}0000${c}1`, messageBytes())
+    spool.put('deferred', `${c}0000${c}2`, messageBytes(), 0o600)
+    spool.put('defer', `${c}0000${c}1`, Buffer.from('log'), 0o600)
+  }
+  mkdirSync(`${spool.path}/deferred/0/1`)
+  writeFileSync(`${spool.path}/deferred/0/1/01000A`, 'misplaced', { mode: 0o700 })
+}
+
+test('deleteAll empties all directories of a queue, and counts complete messages alone', async () => {
+  using _ = captureLog()
+  using spool = createSpool()
+  fillDeferred(spool)
+  const { tally } = await run(spool, { deleteAll: true })
+  assert.equal(tally.deleted, 11)
+  assert.deepEqual(spool.names('deferred'), FOLDERS)
+  assert.deepEqual(spool.names('defer'), FOLDERS)
+})
+
+test('deleteAll ends where the caller wants it to', async () => {
+  using _ = captureLog()
+  using spool = createSpool()
+  fillDeferred(spool)
+  let looked = 0
+  const work = new QueueMaintenance(spool.spool, emptyTally(), async () => {
+    if (++looked > 5) throw new Error('enough')
+  })
+  await assert.rejects(work.run(['deferred'], { deleteAll: true }), /enough/)
+  assert.equal(spool.names('deferred').filter((name) => !/^\d(?:\/\d)?$/.test(name)).length, 21 - 5)
+})
