@@ -14,6 +14,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { ConfigError } from '#config/error.ts'
 import { errnoCode, errnoText } from '#system/errno.ts'
 import { typedAs } from './called-as.ts'
+import { processConsole } from './console.ts'
 
 /** One option as typed: its letter, and its value when the letter takes one. */
 export type TypedOption = readonly [letter: string, value?: string]
@@ -92,26 +93,38 @@ export function fatal(program: string, text: string, exitCode = 1): never {
 
 /** Writes `program: warning: text` to standard error. */
 export function warn(program: string, text: string): void {
-  process.stderr.write(`${program}: warning: ${text}\n`)
+  processConsole.err(`${program}: warning: ${text}`)
 }
 
 /**
- * Runs a command as this process: its exit status becomes the process's, once standard output is written.
- * A reader that went away (`| head`) ends the command without noise.
+ * Runs a command as this process: its exit status becomes the process's. Returns at the command's first wait.
  *
  * @param main Gets the arguments without the program's name; returns the exit status.
  */
-export async function runCommand(main: (argv: readonly string[]) => number | Promise<number>): Promise<void> {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-    process.exit(process.exitCode)
+export function runCommand(main: (argv: readonly string[]) => number | Promise<number>): void {
+  // Node.js would end with success when a promise is never kept.
+  process.once('beforeExit', unfinished)
+  void statusOf(main).then((status) => {
+    process.off('beforeExit', unfinished)
+    process.exitCode = status
   })
+}
+
+/** EX_SOFTWARE */
+const UNFINISHED = 70
+
+function unfinished(): void {
+  processConsole.err('Cannot finish as there is nothing left to wait for')
+  process.exitCode = UNFINISHED
+}
+
+async function statusOf(main: (argv: readonly string[]) => number | Promise<number>): Promise<number> {
   try {
-    process.exitCode = await main(process.argv.slice(2))
+    return await main(process.argv.slice(2))
   } catch (error) {
     const { message, exitCode } = exitFor(error)
-    if (message !== '') process.stderr.write(`${message}\n`)
-    process.exitCode = exitCode
+    if (message !== '') processConsole.err(message)
+    return exitCode
   }
 }
 

@@ -48,9 +48,3 @@ export function setGidCommand(config: Config, name: 'postdrop' | 'postqueue'): s
   const installed = join(config.str('command_directory'), name)
   return isSetGid(installed) ? installed : undefined
 }
-
-/** The command line of a command that may be set-gid. */
-export function privilegedCommand(config: Config, name: 'postdrop' | 'postqueue'): [command: string, ...args: string[]] {
-  const installed = setGidCommand(config, name)
-  return installed === undefined ? programCommand(`commands/${name}`) : [installed]
-}

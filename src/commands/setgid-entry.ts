@@ -6,6 +6,7 @@
  */
 import { basename } from 'node:path'
 import { stopCoverage } from 'node:v8'
+import { processConsole, standardInput } from './console.ts'
 import { fatal, runCommand } from './getopt.ts'
 import { postdrop } from './postdrop/run.ts'
 import { main as postlog } from './postlog/main.ts'
@@ -14,7 +15,7 @@ import { postqueue } from './postqueue/run.ts'
 type Command = (argv: readonly string[]) => Promise<number>
 
 const COMMANDS: Readonly<Record<string, Command>> = {
-  postdrop: (argv) => postdrop(argv, { input: process.stdin, output: process.stdout }),
+  postdrop: (argv) => postdrop(argv, { input: standardInput(), output: processConsole.out }),
   postlog: (argv) => postlog(argv),
   postqueue: (argv) => postqueue(argv),
 }
@@ -25,7 +26,7 @@ stopCoverage()
 delete process.env['NODE_V8_COVERAGE']
 // What it creates does not follow the caller's wishes.
 process.umask(0o022)
-await runCommand((argv) => {
+runCommand((argv) => {
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   return command === undefined ? fatal(name, `install this program as ${Object.keys(COMMANDS).join(', ')}`) : command(argv)
 })

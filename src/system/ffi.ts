@@ -49,6 +49,7 @@ const DEFINITIONS = {
 } as const
 
 type Ffi = typeof import('node:ffi')
+type Libc = ReturnType<typeof import('node:ffi').dlopen<typeof DEFINITIONS>>['functions']
 
 const CRYPT_DEFINITIONS = { crypt: { arguments: ['string', 'string'], return: 'pointer' } } as const
 
@@ -56,7 +57,7 @@ const CRYPT_DEFINITIONS = { crypt: { arguments: ['string', 'string'], return: 'p
 const CRYPT_LIBRARIES = ['libcrypt.so.1', 'libcrypt.so.2', 'libcrypt.so']
 
 let loaded: Ffi | undefined
-let libc: ReturnType<typeof loadLibc> | undefined
+let libc: Libc | undefined
 let libcrypt: ReturnType<typeof loadCrypt> | undefined
 
 /**
@@ -79,8 +80,21 @@ export function ffi(): Ffi {
   return loaded
 }
 
-function loadLibc() {
-  return ffi().dlopen(null, DEFINITIONS).functions
+/** Each function is looked up when it is first used: a command needs two or three, and all take longer than its work. */
+function loadLibc(): Libc {
+  // A look-up changes errno, and so the one that reads errno must not wait for its first use.
+  const { lib, functions } = ffi().dlopen(null, { [ERRNO_LOCATION]: DEFINITIONS[ERRNO_LOCATION] })
+  for (const [name, definition] of Object.entries(DEFINITIONS)) {
+    if (name === ERRNO_LOCATION) continue
+    const get = (): unknown => {
+      const found = lib.getFunction(name, definition)
+      Object.defineProperty(functions, name, { value: found })
+      return found
+    }
+    Object.defineProperty(functions, name, { get, configurable: true })
+  }
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the loop has given it all of them
+  return functions as Libc
 }
 
 function loadCrypt() {
@@ -95,7 +109,7 @@ function loadCrypt() {
 }
 
 /** The functions of the C library, see `DEFINITIONS`. */
-export function clib(): ReturnType<typeof loadLibc> {
+export function clib(): Libc {
   libc ??= loadLibc()
   return libc
 }

@@ -62,7 +62,8 @@ const LEVELS = { debug: 20, info: 30, warning: 40, error: 50, fatal: 60, panic: 
 
 /** Collects lines from pino and gives them to the sinks, once per turn. */
 class Core {
-  readonly #pino: pino.Logger<Severity>
+  #pino: pino.Logger<Severity> | undefined
+  readonly #verbose: boolean
   readonly #utf8: boolean
   #outlets: Outlet[]
   #waiting: LogLine[] = []
@@ -72,16 +73,21 @@ class Core {
   constructor(sinks: LogSink[], utf8: boolean, verbose: boolean) {
     this.#outlets = sinks.map(outlet)
     this.#utf8 = utf8
+    this.#verbose = verbose
+  }
+
+  /** Made at the first line: most commands have none. */
+  #logger(): pino.Logger<Severity> {
     const options = {
       base: null,
       timestamp: false,
       messageKey: 'message',
       customLevels: LEVELS,
       useOnlyCustomLevels: true,
-      level: verbose ? 'debug' : 'info',
+      level: this.#verbose ? 'debug' : 'info',
       formatters: { level: (label: string) => ({ severity: label }) },
     } as const
-    this.#pino = pino<Severity, true>(options, this.#stream())
+    return pino<Severity, true>(options, this.#stream())
   }
 
   /** The stream that pino writes to. It tells the message apart, so that no JSON is parsed again. */
@@ -112,8 +118,9 @@ class Core {
   write(ident: string, severity: Severity, text: string, fields: LogFields | undefined): void {
     this.#ident = ident
     const safe = safeText(text, this.#utf8)
-    if (fields === undefined) this.#pino[severity](safe)
-    else this.#pino[severity](fields, safe)
+    const logger = (this.#pino ??= this.#logger())
+    if (fields === undefined) logger[severity](safe)
+    else logger[severity](fields, safe)
     if (severity === 'fatal' || severity === 'panic') this.flush()
   }
 

@@ -45,7 +45,7 @@ async function install(home: string, gid: number): Promise<void> {
   copyFileSync(process.execPath, join(home, 'opt/node/bin/node'))
   for (const name of ['sendmail', 'mailq', 'newaliases']) symlinkSync(join(home, 'opt/dist/bin/sendmail'), join(sbin, name))
   const [first, ...others] = SET_GID_NAMES
-  await buildSingleFile({ entry: 'commands/setgid-entry.ts', out: join(sbin, first), configDirectory: join(home, 'etc') })
+  await buildSingleFile({ entry: 'commands/setgid-entry.ts', names: SET_GID_NAMES, out: join(sbin, first), configDirectory: join(home, 'etc') })
   chownSync(join(sbin, first), 0, gid)
   chmodSync(join(sbin, first), SET_GID_MODE)
   for (const name of others) linkSync(join(sbin, first), join(sbin, name))

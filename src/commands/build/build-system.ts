@@ -17,6 +17,7 @@ const configDirectory = values['config-directory']
 
 await buildSingleFile({
   entry: 'commands/setgid-entry.ts',
+  names: ['postdrop', 'postlog', 'postqueue'],
   out: join(import.meta.dirname, '../../../dist/system/posthorn-setgid'),
   ...(configDirectory === undefined ? {} : { configDirectory }),
 })

@@ -1,6 +1,6 @@
 /**
- * Bundles of the sources: one file for each program and command, what daemons share in `chunks`, and `bin/` with
- * one executable for each command.
+ * Bundles of the sources: one file for each daemon, what they share in `chunks`; for each command a program that is
+ * compiled ahead (see program.ts); and `bin/` with one executable for each command.
  *
  * @module
  */
@@ -8,12 +8,17 @@ import { chmodSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } f
 import { basename, dirname, join, relative } from 'node:path'
 import { build, type BuildOptions, type Plugin } from 'esbuild'
 import { launcher } from './launcher.ts'
+import { PROGRAM_FILES, programOptions, programPlugins, START_FROM_FILES } from './program.ts'
+import { rehearse } from './rehearsal.ts'
 
 const SOURCES = join(import.meta.dirname, '../..')
 /** Folders that are made anew; what other scripts put beside them stays. */
 const OWN = ['bin', 'bounce', 'chunks', 'commands', 'deliver', 'drivers', 'master', 'qmgr', 'receive', 'support']
 /** A file that marks the top of the bundles; programs find each other from there. */
 const MARKER = '.posthorn'
+
+/** Where a command stands: see placePlugin. */
+const PLACE_OF_COMMAND = `const __root = __folder.split('/').slice(0, -2).join('/'), __main = __folder + '/${PROGRAM_FILES.start}';`
 
 /** CommonJS packages inside an ES module bundle want `require`; all files of a process share one look at where they are. */
 const BANNER = `import { createRequire as __createRequire } from 'node:module'
@@ -59,23 +64,6 @@ const driversPlugin: Plugin = {
   },
 }
 
-/** Modules of Node.js that take milliseconds to load, and that most commands import for what they seldom do. */
-const LATE_MODULES = /^node:(?:crypto|tls)$/
-
-/** Functions of such a module, which is loaded at the first call of one. Its classes are for daemons. */
-export const lateModulesPlugin: Plugin = {
-  name: 'modules loaded at first use',
-  setup(api) {
-    api.onResolve({ filter: LATE_MODULES }, ({ path, kind }) => (kind === 'import-statement' ? { path, namespace: 'late' } : undefined))
-    api.onLoad({ filter: /^/, namespace: 'late' }, async ({ path }) => {
-      const all = Object.entries(await import(path))
-      const names = all.filter(([name, value]) => typeof value === 'function' && name !== 'default').map(([name]) => name)
-      const load = `const load = () => process.getBuiltinModule('${path}')\n`
-      return { contents: load + names.map((name) => `export const ${name} = (...args) => load().${name}(...args)`).join('\n') }
-    })
-  },
-}
-
 const OPTIONS = {
   outbase: SOURCES, bundle: true, format: 'esm', platform: 'node', target: 'node26', banner: { js: BANNER },
   plugins: [placePlugin], logLevel: 'warning', legalComments: 'none',
@@ -99,20 +87,25 @@ export async function bundle(out: string): Promise<void> {
   mkdirSync(join(out, 'bin'), { recursive: true })
   writeFileSync(join(out, MARKER), '')
   const programs = globSync('**/main.ts', { cwd: SOURCES })
-  const commands = programs.filter((file) => file.startsWith('commands/'))
-  const daemons = programs.filter((file) => !file.startsWith('commands/'))
-  const entries = (files: readonly string[]): string[] => files.map((file) => join(SOURCES, file))
+  const daemons = programs.filter((file) => !file.startsWith('commands/')).map((file) => join(SOURCES, file))
   // Daemons start seldom and share what they load; a command starts often, and one file is read sooner than thirty.
-  await build({ ...OPTIONS, outdir: out, entryPoints: entries(daemons), splitting: true, chunkNames: 'chunks/[hash]' })
-  await build({
-    ...OPTIONS, outdir: out, entryPoints: entries(commands), plugins: [...OPTIONS.plugins, driversPlugin, lateModulesPlugin],
-    // Less to read; names stay, for the sake of stack traces.
-    minifyWhitespace: true, minifySyntax: true,
-  })
+  await build({ ...OPTIONS, outdir: out, entryPoints: daemons, splitting: true, chunkNames: 'chunks/[hash]' })
   await Promise.all([...DRIVERS].map(([name, exports]) => bundleDriver(out, name, exports)))
-  for (const file of commands) {
-    const path = join(out, 'bin', basename(dirname(file)))
-    writeFileSync(path, launcher(dirname(file)))
+  await bundleCommands(out, programs.filter((file) => file.startsWith('commands/')).map((file) => dirname(file)))
+}
+
+/** @param commands Their folders below the sources. */
+async function bundleCommands(out: string, commands: readonly string[]): Promise<void> {
+  await build({
+    ...programOptions(PLACE_OF_COMMAND), outdir: out, outbase: SOURCES, plugins: [placePlugin, driversPlugin, ...programPlugins],
+    entryPoints: commands.map((folder) => ({ in: join(SOURCES, folder, 'main.ts'), out: join(folder, 'program') })),
+  })
+  writeFileSync(join(out, 'commands/package.json'), '{ "type": "commonjs" }\n')
+  for (const folder of commands) {
+    writeFileSync(join(out, folder, PROGRAM_FILES.start), START_FROM_FILES)
+    const path = join(out, 'bin', basename(folder))
+    writeFileSync(path, launcher(folder))
     chmodSync(path, 0o755)
   }
+  rehearse(commands.map((folder) => ({ folder: join(out, folder), names: [basename(folder)] })))
 }

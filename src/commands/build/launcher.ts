@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { NODE_FLAGS } from './program.ts'
 
 /** What Node.js would take from the caller's environment: options, code to load, files to write, trust in certificates. */
 const NODE_VARIABLES = [
@@ -10,9 +11,6 @@ const NODE_VARIABLES = [
   'NODE_V8_COVERAGE', 'NODE_COMPILE_CACHE', 'NODE_REDIRECT_WARNINGS', 'NODE_DEBUG', 'NODE_DEBUG_NATIVE', 'NODE_ICU_DATA',
   'NODE_REPL_EXTERNAL_MODULE', 'NODE_PENDING_DEPRECATION', 'NODE_PRESERVE_SYMLINKS', 'NODE_PRESERVE_SYMLINKS_MAIN',
 ]
-
-/** Warnings are for developers; SIGUSR1 must not open a debugger in a mail system. */
-const NODE_FLAGS = ['--disable-warning=ExperimentalWarning', '--disable-sigusr1']
 
 /**
  * The text of an executable.

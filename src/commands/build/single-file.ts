@@ -1,5 +1,7 @@
 /**
- * Single executables: a bundle inside a copy of Node.js, with options of Node.js that the caller cannot change.
+ * Single executables: a program (see program.ts) inside a copy of Node.js, with options of Node.js that the caller
+ * cannot change. `--disable-sigusr1` is one: a caller who can send that signal to his own set-gid process would get
+ * the rights of its group by a debugger.
  *
  * @module
  */
@@ -8,22 +10,13 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { build, type Plugin } from 'esbuild'
-import { lateModulesPlugin } from './bundle.ts'
+import { NODE_FLAGS, PROGRAM_FILES, programOptions, programPlugins, START_FROM_ASSETS } from './program.ts'
+import { rehearse } from './rehearsal.ts'
 
 const SOURCES = join(import.meta.dirname, '../..')
 /** Where the default configuration directory stands in the sources. */
 const DEFAULT_FILE = 'config/load.ts'
 const DEFAULT_LINE = /^(export const DEFAULT_CONFIG_DIRECTORY = )'[^']*'$/m
-
-/**
- * Options of Node.js. SIGUSR1 would open a debugger: a caller who can send it to his own set-gid process would get
- * the rights of its group.
- */
-const NODE_OPTIONS = ['--disable-sigusr1', '--disable-warning=ExperimentalWarning']
-
-const BANNER = `import { createRequire as __createRequire } from 'node:module'
-const require = __createRequire('/')
-`
 
 /** Other default for the configuration directory; there are no files of this installation that it may rely on. */
 function placePlugin(configDirectory: string | undefined): Plugin {
@@ -48,6 +41,8 @@ function placePlugin(configDirectory: string | undefined): Plugin {
 export type SingleFile = {
   /** Entry file below `src/`. */
   readonly entry: string
+  /** Names of the commands that it is. */
+  readonly names: readonly string[]
   /** The executable. */
   readonly out: string
   /** Default configuration directory, when it is not /etc/postfix. */
@@ -59,20 +54,19 @@ export type SingleFile = {
  *
  * @throws An error of esbuild, or of Node.js when it cannot make executables of itself.
  */
-export async function buildSingleFile({ entry, out, configDirectory }: SingleFile): Promise<void> {
+export async function buildSingleFile({ entry, names, out, configDirectory }: SingleFile): Promise<void> {
   const work = mkdtempSync(join(tmpdir(), 'posthorn-build-'))
   try {
-    const main = join(work, 'main.mjs')
     await build({
-      entryPoints: [join(SOURCES, entry)], outfile: main, bundle: true, format: 'esm', platform: 'node', target: 'node26',
-      banner: { js: BANNER }, plugins: [placePlugin(configDirectory), lateModulesPlugin], logLevel: 'warning', legalComments: 'none',
-      minifyWhitespace: true, minifySyntax: true,
+      ...programOptions(''), entryPoints: [join(SOURCES, entry)], outfile: join(work, PROGRAM_FILES.program),
+      plugins: [placePlugin(configDirectory), ...programPlugins],
     })
+    rehearse([{ folder: work, names }])
+    writeFileSync(join(work, PROGRAM_FILES.start), START_FROM_ASSETS)
+    const assets = [PROGRAM_FILES.program, PROGRAM_FILES.compiled].map((name) => [name, join(work, name)])
     const settings = {
-      main, output: out, mainFormat: 'module', executable: process.execPath, disableExperimentalSEAWarning: true,
-      execArgv: NODE_OPTIONS, execArgvExtension: 'none',
-      // Compiled ahead, inside the executable, where nobody else can change it: a third of the time of a start.
-      useCodeCache: true,
+      main: join(work, PROGRAM_FILES.start), output: out, executable: process.execPath, disableExperimentalSEAWarning: true,
+      execArgv: NODE_FLAGS, execArgvExtension: 'none', assets: Object.fromEntries(assets),
     }
     writeFileSync(join(work, 'sea.json'), JSON.stringify(settings))
     mkdirSync(dirname(out), { recursive: true })

@@ -14,4 +14,4 @@ import { runCommand } from '#commands/getopt.ts'
 import { calledAs } from '#commands/called-as.ts'
 import { sendmail } from '#commands/sendmail/run.ts'
 
-if (import.meta.main) await runCommand((argv) => sendmail(calledAs('mailq'), argv))
+if (import.meta.main) runCommand((argv) => sendmail(calledAs('mailq'), argv))

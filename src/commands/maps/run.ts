@@ -4,7 +4,7 @@
  * @module
  */
 import { CommandExit, parseOrUsage, runCommand, type CommandLine } from '#commands/getopt.ts'
-import { processConsole, type Console } from '#commands/console.ts'
+import { processConsole, standardInput, type Console } from '#commands/console.ts'
 import type { Config } from '#config/config.ts'
 import { openProgramLog, LogConfigError } from '#service/logging.ts'
 import { useProxymap } from '#service/proxymap.ts'
@@ -52,7 +52,7 @@ async function change(command: MapCommand, names: readonly MapName[], action: Ma
 /** Makes the main function of a command. It returns the exit status and throws `CommandExit`. */
 export function mapCommand(command: MapCommand): MapMain {
   const { program, options, usage, style } = command
-  return async (argv, console = processConsole, input = process.stdin, started = () => undefined) => {
+  return async (argv, console = processConsole, input = standardInput(), started = () => undefined) => {
     const line = parseOrUsage(program, options, argv, { usage, exitCode: 1 })
     const action = actionOf(program, line)
     let settings: MapSettings | undefined
@@ -100,7 +100,7 @@ export async function runLogged(program: string, main: MapMain, argv: readonly s
 }
 
 /** Runs a command as this process. What ends it goes to the log too. */
-export async function runMapCommand(program: string, main: MapMain): Promise<void> {
+export function runMapCommand(program: string, main: MapMain): void {
   logToStandardError(program)
-  await runCommand((argv) => runLogged(program, main, argv))
+  runCommand((argv) => runLogged(program, main, argv))
 }

@@ -20,4 +20,4 @@ export function main(argv: readonly string[]): Promise<number> {
   return sendmail(calledAs('newaliases'), argv)
 }
 
-if (import.meta.main) await runCommand(main)
+if (import.meta.main) runCommand(main)

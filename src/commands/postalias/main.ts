@@ -23,4 +23,4 @@ export const main = mapCommand({
   update: updateAliases,
 })
 
-if (import.meta.main) await runMapCommand(PROGRAM, main)
+if (import.meta.main) runMapCommand(PROGRAM, main)

@@ -114,4 +114,4 @@ export function main(argv: readonly string[], console: Console = processConsole)
   return 0
 }
 
-if (import.meta.main) await runCommand((argv) => main(argv))
+if (import.meta.main) runCommand((argv) => main(argv))

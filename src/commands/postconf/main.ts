@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { processConsole as standard } from '#commands/console.ts'
 import { CommandExit, runCommand, warn as printWarning } from '#commands/getopt.ts'
 import { ConfigError } from '#config/error.ts'
 import { configDirectory, loadConfig } from '#config/load.ts'
@@ -32,9 +33,9 @@ export type PostconfConsole = {
 }
 
 const processConsole: PostconfConsole = {
-  out: (text) => { process.stdout.write(text) },
+  out: (text) => { standard.out(text) },
   warn: (text, program = PROGRAM) => { printWarning(program, text) },
-  note: (text) => { process.stderr.write(`${PROGRAM}: ${text}\n`) },
+  note: (text) => { standard.err(`${PROGRAM}: ${text}`) },
 }
 
 /**
@@ -168,4 +169,4 @@ function printableBytes(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1').replaceAll(/[^\u0020-\u007e]/g, '?')
 }
 
-if (import.meta.main) await runCommand(main)
+if (import.meta.main) runCommand(main)

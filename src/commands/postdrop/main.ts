@@ -13,8 +13,9 @@
  *
  * @module
  */
+import { processConsole, standardInput } from '#commands/console.ts'
 import { runCommand } from '#commands/getopt.ts'
 import { postdrop } from './run.ts'
 
 process.umask(0o022)
-if (import.meta.main) await runCommand((argv) => postdrop(argv, { input: process.stdin, output: process.stdout }))
+if (import.meta.main) runCommand((argv) => postdrop(argv, { input: standardInput(), output: processConsole.out }))

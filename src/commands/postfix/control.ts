@@ -8,6 +8,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { processConsole } from '#commands/console.ts'
 import type { Config } from '#config/config.ts'
 import { runningMaster } from '#service/instance.ts'
 import { errnoText, isErrno } from '#system/errno.ts'
@@ -226,7 +227,7 @@ function refused(name: string): Verb {
 
 function message(text: string): Verb {
   return () => {
-    process.stdout.write(`${text}\n`)
+    processConsole.out(`${text}\n`)
     return 0
   }
 }

@@ -13,6 +13,7 @@
  *
  * @module
  */
+import { isTerminal, processConsole } from '#commands/console.ts'
 import { fatal, parseOrUsage, runCommand } from '#commands/getopt.ts'
 import { mayControl } from '#commands/queue-owner.ts'
 import { loadTrustedConfig } from '#commands/setgid.ts'
@@ -45,7 +46,7 @@ function isOlderLevel(level: string): boolean {
 
 function openScriptLog(config: Config): void {
   const tag = `${config.str('syslog_name')}/${SCRIPT}`
-  setLog(openProgramLog(config, { program: SCRIPT, stderr: process.stderr.isTTY ? tag : `${config.str('syslog_name')}/postlog` }))
+  setLog(openProgramLog(config, { program: SCRIPT, stderr: isTerminal('stderr') ? tag : `${config.str('syslog_name')}/postlog` }))
   if (!isOlderLevel(config.str('compatibility_level'))) return
   log.info('Postfix is using backwards-compatible default settings')
   log.info('See https://www.postfix.org/COMPATIBILITY_README.html for details')
@@ -69,7 +70,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const directory = options.findLast(([letter]) => letter === 'c')?.[1]
   if (directory !== undefined && !directory.startsWith('/')) fatal(PROGRAM, '-c requires absolute pathname')
   if (!mayControl(directory)) {
-    process.stderr.write(`${PROGRAM}: error: to submit mail, use the Postfix sendmail command\n`)
+    processConsole.err(`${PROGRAM}: error: to submit mail, use the Postfix sendmail command`)
     fatal(PROGRAM, 'the postfix command is reserved for the superuser')
   }
   const config = loadTrustedConfig(PROGRAM, directory)
@@ -94,4 +95,4 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-if (import.meta.main) await runCommand(main)
+if (import.meta.main) runCommand(main)

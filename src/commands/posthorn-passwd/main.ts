@@ -130,4 +130,4 @@ function giveFile(config: Config, path: string, temporary: string): void {
   else if (owner !== undefined) chownSync(temporary, 0, owner.gid)
 }
 
-if (import.meta.main) await runCommand(main)
+if (import.meta.main) runCommand(main)

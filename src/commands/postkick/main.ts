@@ -41,4 +41,4 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-if (import.meta.main) await runCommand(main)
+if (import.meta.main) runCommand(main)

@@ -56,4 +56,4 @@ export async function main(argv: readonly string[]): Promise<number> {
   return lock.fd >= 0 ? await run(command, args) : 1
 }
 
-if (import.meta.main) await runCommand(main)
+if (import.meta.main) runCommand(main)

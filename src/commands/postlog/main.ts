@@ -16,6 +16,7 @@
 import { closeSync, existsSync, openSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
+import { isTerminal, processConsole } from '#commands/console.ts'
 import { fatal, GetoptError, parseCommandLine, runCommand, type CommandLine } from '#commands/getopt.ts'
 import { cleanEnvironment, loadTrustedConfig } from '#commands/setgid.ts'
 import type { Config } from '#config/config.ts'
@@ -43,7 +44,7 @@ function openLogFor(line: CommandLine | undefined): OpenLog {
   const tag = `${config.str('syslog_name')}/${PROGRAM}`
   refuseLost(config, tag)
   const ident = value('t')
-  const shown = { stderr: process.stderr.isTTY ? (ident ?? tag) : tag }
+  const shown = { stderr: isTerminal('stderr') ? (ident ?? tag) : tag }
   return openProgramLog(config, { program: PROGRAM, ...(ident === undefined ? {} : { ident }), ...shown })
 }
 
@@ -90,7 +91,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     line = parseCommandLine(PROGRAM, 'c:ip:t:v', argv)
   } catch (error) {
     if (!(error instanceof GetoptError)) throw error
-    process.stderr.write(`${error.message}\n`)
+    processConsole.err(error.message)
     return refuse(openLogFor(undefined), USAGE)
   }
   const log = openLogFor(line)
@@ -103,4 +104,4 @@ export async function main(argv: readonly string[]): Promise<number> {
   return 0
 }
 
-if (import.meta.main) await runCommand(main)
+if (import.meta.main) runCommand(main)

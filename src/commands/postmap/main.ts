@@ -45,4 +45,4 @@ export const main = mapCommand({
   },
 })
 
-if (import.meta.main) await runMapCommand(PROGRAM, main)
+if (import.meta.main) runMapCommand(PROGRAM, main)

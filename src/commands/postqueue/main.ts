@@ -11,4 +11,4 @@
 import { runCommand } from '#commands/getopt.ts'
 import { postqueue } from './run.ts'
 
-if (import.meta.main) await runCommand((argv) => postqueue(argv))
+if (import.meta.main) runCommand((argv) => postqueue(argv))

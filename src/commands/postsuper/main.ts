@@ -203,4 +203,4 @@ export async function main(argv: readonly string[]): Promise<number> {
   return 0
 }
 
-if (import.meta.main) await runCommand(main)
+if (import.meta.main) runCommand(main)

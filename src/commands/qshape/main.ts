@@ -9,7 +9,7 @@
  */
 import { isAbsolute, join } from 'node:path'
 import { CommandExit, GetoptError, parseCommandLine, runCommand, type CommandLine } from '#commands/getopt.ts'
-import { processConsole, type Console } from '#commands/console.ts'
+import { isTerminal, processConsole, type Console } from '#commands/console.ts'
 import { ConfigError } from '#config/error.ts'
 import { loadConfig } from '#config/load.ts'
 import { errnoText } from '#system/errno.ts'
@@ -62,7 +62,7 @@ function tableOptions(letters: Letters): TableOptions {
 
 /** On a terminal results are shown while the queue is read, and only the first lines of them. */
 function batchOf(letters: Letters): Batch {
-  if (!process.stdout.isTTY) return { messages: 0, lines: 0 }
+  if (!isTerminal('stdout')) return { messages: 0, lines: 0 }
   return {
     messages: numberOption(letters, 'N', DEFAULTS.batch, -1),
     lines: numberOption(letters, 'n', DEFAULTS.top, -1),
@@ -126,4 +126,4 @@ export function main(argv: readonly string[], console: Console = processConsole)
   return 0
 }
 
-if (import.meta.main) await runCommand((argv) => main(argv))
+if (import.meta.main) runCommand((argv) => main(argv))

@@ -17,4 +17,4 @@ import { calledAs } from '#commands/called-as.ts'
 import { runCommand } from '#commands/getopt.ts'
 import { sendmail } from './run.ts'
 
-if (import.meta.main) await runCommand((argv) => sendmail(calledAs('sendmail'), argv))
+if (import.meta.main) runCommand((argv) => sendmail(calledAs('sendmail'), argv))

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { processConsole } from '#commands/console.ts'
 import { fatal, GetoptError, parseCommandLine, type CommandLine } from '#commands/getopt.ts'
 import { parseNotify, parseRet } from '#mail/dsn-parameters.ts'
 import { printable } from '#util/printable.ts'
@@ -88,7 +89,7 @@ function parse(name: string, argv: readonly string[]): CommandLine {
   } catch (error) {
     if (!(error instanceof GetoptError)) throw error
     // Postfix reads the command line twice, and says so.
-    process.stderr.write(`${error.message}\n${error.message}\n`)
+    processConsole.err(`${error.message}\n${error.message}`)
     return fatal(name, `usage: ${name} [options]`, SENDMAIL_FAILED)
   }
 }

@@ -5,6 +5,7 @@
  */
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
+import { processConsole, standardInput } from '#commands/console.ts'
 import { CommandExit, warn } from '#commands/getopt.ts'
 import { programCommand, setGidCommand } from '#commands/programs.ts'
 import { enterQueue } from '#commands/queue-owner.ts'
@@ -102,7 +103,7 @@ async function submitOrFlush(
   }
   const verp = options.verp === undefined ? undefined : verpDelimiters(options.verp, config, complaints)
   await submit({ ...options, verp }, {
-    config, complaints, input: process.stdin, print: (text) => void process.stdout.write(text),
+    config, complaints, input: standardInput(), print: processConsole.out,
   })
   return 0
 }

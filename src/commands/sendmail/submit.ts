@@ -4,7 +4,6 @@
  *
  * @module
  */
-import type { Readable } from 'node:stream'
 import { join } from 'node:path'
 import { CommandExit } from '#commands/getopt.ts'
 import { STATUS, statusDetail } from '#cleanup/status.ts'
@@ -33,7 +32,7 @@ const ENDINGS: readonly LineEndings[] = ['always', 'strict', 'never']
 export type SubmitTools = {
   readonly config: Config
   readonly complaints: Complaints
-  readonly input: Readable
+  readonly input: AsyncIterable<Uint8Array>
   print(text: string): void
 }
 
@@ -210,13 +209,13 @@ class Submission {
     }, line)
     try {
       for await (const chunk of this.#tools.input) {
-        if (Buffer.isBuffer(chunk)) lines.push(chunk)
+        lines.push(chunk)
         if (lines.ended) break
         const wait = drop.ready()
         if (wait !== undefined) await wait
       }
     } catch (error) {
-      if (error instanceof CommandExit) throw error
+      if (error instanceof CommandExit || error instanceof DropError) throw error
       this.#fail(`error reading input: ${errnoText(error)}`)
     }
     lines.end()

@@ -34,22 +34,22 @@ const GREETING = packet(
 const REPLIES = [packet(2, [0xfe], `${PLUGIN}\0${SCRAMBLE}\0`), packet(4, [0xff], low(ACCESS_DENIED), '#28000no')]
 
 /** The other end of the connection. */
-class Refusal extends Duplex {
-  readonly #replies = [...REPLIES]
-
-  override _read(): void {
+function refusal(): Duplex {
+  const replies = [...REPLIES]
+  const stream = new Duplex({
     // Everything is pushed when it is time.
-  }
-
-  override _write(_chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    this.push(this.#replies.shift() ?? null)
-    done()
-  }
+    read: () => undefined,
+    write: (_chunk, _encoding, done) => {
+      stream.push(replies.shift() ?? null)
+      done()
+    },
+  })
+  return stream
 }
 
 /** Goes through a login with this driver. Never rejects. */
 export async function warmUp(connect: (options: ConnectionOptions) => Connection): Promise<void> {
-  const stream = new Refusal()
+  const stream = refusal()
   const ended = Promise.withResolvers<void>()
   const connection = connect({ stream, user: 'u', password: 'p', database: 'd', charset: 'utf8mb4', connectTimeout: 1000 })
   connection.on('error', () => ended.resolve())
