@@ -8,9 +8,9 @@
 import { log } from '#system/log.ts'
 import { asciiUpper } from '#util/ascii.ts'
 import type { MaybePromise } from '#util/maybe.ts'
-import { verifyPassword } from './passwords.ts'
 import type { PasswordFile } from './password-file.ts'
 import { decodeBase64, type SaslExchange, type SaslServer, type SaslStep } from './server.ts'
+import { VerifiedPasswords } from './verified.ts'
 
 /** A hash that no password has: verifying against it costs what a real one costs. */
 const NOBODY_HASH = '$6$Rf3EkGqk0yH2m1QZ$'
@@ -27,6 +27,7 @@ const PLAINTEXT_EXCLUDED: ReadonlySet<string> = new Set(
 class LocalServer implements SaslServer {
   readonly #file: PasswordFile
   readonly #domain: string
+  readonly #passwords = new VerifiedPasswords()
   #atWork = 0
   readonly #line: (() => void)[] = []
 
@@ -62,6 +63,7 @@ class LocalServer implements SaslServer {
     const withDomain = user.includes('@') || this.#domain === '' ? user : `${user}@${this.#domain}`
     const name = users.hashes.has(user) ? user : withDomain
     const hash = users.hashes.get(name)
+    if (hash !== undefined && this.#passwords.knows(password, hash)) return { kind: 'done', username: name }
     const matches = await this.#verify(password, hash ?? NOBODY_HASH)
     if (matches && hash !== undefined) return { kind: 'done', username: name }
     return { kind: 'failed', reason: 'authentication failure', username: user }
@@ -71,7 +73,7 @@ class LocalServer implements SaslServer {
     if (this.#atWork >= VERIFIED_AT_ONCE_MAX) await new Promise<void>((resolve) => this.#line.push(resolve))
     else this.#atWork++
     try {
-      return await verifyPassword(password, hash)
+      return await this.#passwords.verify(password, hash)
     } finally {
       const next = this.#line.shift()
       if (next === undefined) this.#atWork--
