@@ -2,7 +2,8 @@
  * Requests to anvil, which counts what clients do: connections now, and events
  * within a unit of time, for all workers of a service together.
  *
- * Several events of one turn of the event loop travel in one message.
+ * Several events of one turn of the event loop travel in one message. Nobody waits for the answer to `disconnect`,
+ * which goes with the next event that comes within a few milliseconds.
  *
  * Source: anvil(8); postconf(5) smtpd_client_*_limit, anvil_rate_time_unit.
  *
@@ -51,6 +52,8 @@ export function isAnvilReply(message: unknown): message is AnvilReply {
 const UNCOUNTED: AnvilCount = { count: 0, rate: 0 }
 /** How often a service that is not there is worth a line. */
 const WARN_EVERY_MS = 60_000
+/** How long a `disconnect` waits for other events. */
+const DISCONNECT_DELAY_MS = 5
 /** How long a client may be kept waiting for its count. */
 const TIMEOUT_MS = 10_000
 
@@ -61,6 +64,9 @@ export class AnvilClient {
   readonly #path: string
   readonly #client: Client<AnvilRequest, AnvilReply>
   #waiting: Waiting[] = []
+  /** Whether what waits is sent at the end of this turn; else the timer does it. */
+  #isDue = false
+  #delay: NodeJS.Timeout | undefined
   #warnedAt = -Infinity
 
   /** @param path `private/anvil` (anvil_service_name has no parameter in Postfix). */
@@ -72,17 +78,32 @@ export class AnvilClient {
 
   /** Tells of one event. Never rejects; without an answer the counts are 0. */
   tell(event: AnvilEvent, client: string): Promise<AnvilCount> {
-    if (this.#waiting.length === 0) setImmediate(() => void this.#send())
+    this.#schedule(event)
     return new Promise((resolve) => this.#waiting.push({ item: { event, client }, resolve }))
   }
 
   close(): void {
+    clearTimeout(this.#delay)
     this.#client.close()
   }
 
+  #schedule(event: AnvilEvent): void {
+    if (this.#isDue) return
+    if (event === 'disconnect') {
+      this.#delay ??= setTimeout(() => void this.#send(), DISCONNECT_DELAY_MS)
+      return
+    }
+    this.#isDue = true
+    setImmediate(() => void this.#send())
+  }
+
   async #send(): Promise<void> {
+    clearTimeout(this.#delay)
+    this.#delay = undefined
+    this.#isDue = false
     const waiting = this.#waiting
     this.#waiting = []
+    if (waiting.length === 0) return
     try {
       const { counts } = await this.#client.request(
         { items: waiting.map(({ item }) => item) }, AbortSignal.timeout(TIMEOUT_MS),

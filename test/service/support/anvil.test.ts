@@ -25,6 +25,17 @@ test('anvil counts for several workers together, and takes back what a dead one 
   second.close()
 })
 
+test('AnvilClient sends a disconnect with what comes next, in order, or by itself', async () => {
+  using _ = captureLog()
+  await using anvil = await startWorker(setup, { type: 'unix', clientLimit: 1 })
+  const client = new AnvilClient(anvil.path)
+  await client.tell('connect', 'smtp:a')
+  const counts = await Promise.all([client.tell('disconnect', 'smtp:a'), client.tell('connect', 'smtp:a')])
+  assert.deepEqual(counts, [{ count: 0, rate: 1 }, { count: 1, rate: 2 }])
+  assert.equal((await client.tell('disconnect', 'smtp:a')).count, 0)
+  client.close()
+})
+
 test('AnvilClient counts nothing, with one warning, when nobody answers', async () => {
   using log = captureLog()
   const client = new AnvilClient('/nonexistent/anvil')

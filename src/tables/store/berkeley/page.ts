@@ -72,19 +72,24 @@ export class Pages {
     return this.bytes.readUInt32LE(page + 16)
   }
 
+  /** Two bytes as a number; 0 beyond the end. By hand, as a lookup reads a dozen of them. */
+  #uint16(at: number): number {
+    return (this.bytes[at] ?? 0) | ((this.bytes[at + 1] ?? 0) << 8)
+  }
+
   itemCount(page: number): number {
-    const count = this.bytes.readUInt16LE(page + 20)
+    const count = this.#uint16(page + 20)
     if (PAGE_HEADER_SIZE + 2 * count > this.size) throw new DamagedStore('Berkeley DB page has too many items')
     return count
   }
 
   type(page: number): number {
-    return this.bytes.readUInt8(page + 25)
+    return this.bytes[page + 25] ?? 0
   }
 
   /** Where item `i` of `page` starts, within the page. */
   itemOffset(page: number, i: number): number {
-    const offset = this.bytes.readUInt16LE(page + PAGE_HEADER_SIZE + 2 * i)
+    const offset = this.#uint16(page + PAGE_HEADER_SIZE + 2 * i)
     if (offset < PAGE_HEADER_SIZE || offset >= this.size) throw new DamagedStore('Berkeley DB item is outside its page')
     return offset
   }
