@@ -80,7 +80,7 @@ async function recover(spool: Spool, owner: Identity): Promise<Recovery> {
   log.flush()
   const journal = new JournalWriter(spool)
   await sayLeft(spool, journal, open.filter((entry) => survived.has(entry)))
-  await syncSurvivors(spool, open.map(({ id }) => id))
+  await syncSurvivors(spool, new Set(open.map(({ id }) => id)))
   await syncRemovals(spool, LIVE_QUEUES)
   // Workers that outlive their master still write theirs, and what is done of those must stay.
   const alone = all.every(({ path }) => isOrphan(path))
@@ -119,7 +119,7 @@ export function journaledMessages(spool: Spool): QueueId[] {
  */
 export async function recordRemoved(spool: Spool, ids: readonly QueueId[]): Promise<void> {
   const requeued = ids.filter((id) => locate(spool, id) === 'maildrop')
-  await syncSurvivors(spool, requeued)
+  await syncSurvivors(spool, new Set(requeued))
   await syncRemovals(spool, [...LIVE_QUEUES, 'maildrop'])
   const gone = [...requeued, ...ids.filter((id) => locate(spool, id) === undefined)]
   if (gone.length === 0) return
@@ -141,7 +141,7 @@ export async function adoptOrphans(spool: Spool, isStart = false): Promise<void>
   const { open } = openMessages(segmentPaths(spool).map(readSegment).filter((content) => content !== undefined))
   await sayLeft(spool, journalOf(spool), open)
   const contents = orphans.map(readSegment).filter((content) => content !== undefined)
-  await syncSurvivors(spool, contents.flatMap(({ entries }) => entries.filter((e) => e.kind === 'message').map(({ id }) => id)))
+  await syncSurvivors(spool, new Set(contents.flatMap(({ entries }) => entries.filter((e) => e.kind === 'message').map(({ id }) => id))))
   await syncRemovals(spool, ['active'])
   await deleteOrphans(spool, contents, async (content) => mayForget(spool, content.path, lastDoneOf(content)))
 }
