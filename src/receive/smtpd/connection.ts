@@ -136,7 +136,7 @@ export class Connection extends SMTPConnection {
   }
 
   #startReading(): void {
-    if (this._parser !== false) this._socket.pipe(this._parser)
+    if (this._parser instanceof SocketInput) this._parser.read(this._socket)
   }
 
   /** Called by the constructor of the package's class: fields of ours are not there yet. */
