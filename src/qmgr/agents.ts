@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { availableParallelism } from 'node:os'
 import { verpAddress } from '#mail/verp.ts'
 import type { Logger } from '#system/log.ts'
 import { ConversationError, openClient, type Client } from '#service/conversation.ts'
@@ -18,8 +19,8 @@ import type { Assignment, Outcome } from './scheduler.ts'
 /** The end of one delivery: for the scheduler, and for the message. */
 export type Delivered = { readonly outcome: Outcome; readonly left: boolean }
 
-/** Connections to one service: with several processes behind it, each gets its share. */
-const CONNECTIONS_MAX = 32
+/** Connections to one service: with several processes behind it, each gets its share; requests of one turn share a write. */
+const CONNECTIONS_MAX = 2 * availableParallelism()
 const SEE_LOG = '-- see a previous warning/fatal/panic logfile record for the problem description'
 /** RFC 3463 §3.4 "other or undefined mail system status": nobody answers, or nobody finished. */
 const UNAVAILABLE = { status: '4.3.0', text: 'mail transport unavailable' }

@@ -9,7 +9,7 @@
  */
 import { connect, type Socket } from 'node:net'
 import { errnoCode, errnoText } from '#system/errno.ts'
-import { FrameDecoder, encodeFrame } from './frame.ts'
+import { FrameDecoder, FrameWriter } from './frame.ts'
 import { isRecord } from './shape.ts'
 import type { Slots } from './slots.ts'
 
@@ -57,9 +57,9 @@ export function serveConversation<Req, Rep>(
   { slots, onError = () => undefined }: ServeOptions = {},
 ): void {
   const decoder = new FrameDecoder()
+  const writer = new FrameWriter(socket)
   const answer = async (id: number, request: Req): Promise<void> => {
-    const message = await outcome(id, () => handler(request), onError)
-    if (!socket.destroyed) socket.write(encodeFrame(message))
+    await writer.send(await outcome(id, () => handler(request), onError))
   }
   // The place is given back after the reply was written: a worker that drains may end as soon as all are free.
   // Who is gone while a request waits asks somebody again: the next queue manager would have it carried out twice.
@@ -120,6 +120,7 @@ class Connection<Req, Rep> {
   readonly #isReply: (message: unknown) => message is Rep
   readonly #waiting = new Map<number, Waiting<Rep>>()
   readonly #decoder = new FrameDecoder()
+  readonly #writer: FrameWriter
   #connected = false
   #lastId = 0
   #ended = false
@@ -128,6 +129,7 @@ class Connection<Req, Rep> {
     this.#path = path
     this.#isReply = isReply
     this.#socket = connect(path)
+    this.#writer = new FrameWriter(this.#socket)
     this.#socket.setTimeout(idleMs)
     this.#socket.on('connect', () => (this.#connected = true))
     this.#socket.on('timeout', () => {
@@ -142,9 +144,14 @@ class Connection<Req, Rep> {
     return this.#waiting.size
   }
 
+  /** A request that is made now shares its write with others of this turn. */
+  get writing(): boolean {
+    return this.#writer.waiting
+  }
+
   ask(request: Req, signal: AbortSignal | undefined): Promise<Rep> {
     const id = ++this.#lastId
-    const frame = encodeFrame({ id, request })
+    void this.#writer.send({ id, request })
     return new Promise<Rep>((resolve, reject) => {
       const onAbort = (): void => this.#settle(id)?.reject(signal?.reason)
       signal?.addEventListener('abort', onAbort, { once: true })
@@ -154,7 +161,6 @@ class Connection<Req, Rep> {
         reject: (error) => (forget(), reject(error)),
       })
       this.#socket.ref()
-      this.#socket.write(frame)
     })
   }
 
@@ -222,7 +228,10 @@ export function openClient<Req, Rep>(
   }
   const pick = (): Connection<Req, Rep> => {
     let best: Connection<Req, Rep> | undefined
-    for (const each of open) if (best === undefined || each.busy < best.busy) best = each
+    for (const each of open) {
+      if (each.writing) return each
+      if (best === undefined || each.busy < best.busy) best = each
+    }
     if (best === undefined) return add()
     return best.busy > 0 && open.size < connections ? add() : best
   }

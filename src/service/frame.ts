@@ -33,6 +33,46 @@ export function encodeFrame(message: unknown): Buffer {
   return frame
 }
 
+/** Where frames go to; a socket is one. */
+type FrameOutput = { readonly destroyed: boolean; write(bytes: Uint8Array): unknown }
+
+/** Sends messages; those of one turn of the event loop go out in one write. */
+export class FrameWriter {
+  readonly #output: FrameOutput
+  #frames: Buffer[] = []
+  #written = Promise.withResolvers<void>()
+
+  constructor(output: FrameOutput) {
+    this.#output = output
+  }
+
+  /** Whether something is still to be written in this turn. */
+  get waiting(): boolean {
+    return this.#frames.length > 0
+  }
+
+  /**
+   * Resolves when the message has been written: before, the end of the process would lose it.
+   *
+   * @throws {FrameError} When the message is longer than the limit; the others are sent.
+   */
+  send(message: unknown): Promise<void> {
+    const frame = encodeFrame(message)
+    if (this.#frames.length === 0) setImmediate(() => this.#write())
+    this.#frames.push(frame)
+    return this.#written.promise
+  }
+
+  #write(): void {
+    const [first, ...more] = this.#frames
+    const written = this.#written
+    this.#written = Promise.withResolvers()
+    if (first !== undefined && !this.#output.destroyed) this.#output.write(more.length === 0 ? first : Buffer.concat(this.#frames))
+    this.#frames = []
+    written.resolve()
+  }
+}
+
 /** Cuts a byte stream into messages, whatever the chunks. */
 export class FrameDecoder {
   readonly #bytesMax: number

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { encodeFrame, FRAME_BYTES_MAX, FrameDecoder, FrameError } from '#service/frame.ts'
+import { encodeFrame, FRAME_BYTES_MAX, FrameDecoder, FrameError, FrameWriter } from '#service/frame.ts'
 import { target } from '#test/fuzz/frame.ts'
 
 function cut(bytes: Uint8Array, size: number): Uint8Array[] {
@@ -47,4 +47,23 @@ test('encodeFrame() refuses a message beyond the limit', () => {
 
 test('FrameDecoder survives any bytes', () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), target), { seed: 1 })
+})
+
+test('FrameWriter writes the messages of one turn together, and says when they are written', async () => {
+  const writes: Uint8Array[] = []
+  const writer = new FrameWriter({ destroyed: false, write: (bytes) => writes.push(bytes) })
+  assert.throws(() => writer.send('x'.repeat(FRAME_BYTES_MAX)), FrameError)
+  const sent = [writer.send({ id: 1 }), writer.send({ id: 2 })]
+  assert.deepEqual([writer.waiting, writes.length], [true, 0])
+  await Promise.all(sent)
+  assert.deepEqual([writer.waiting, writes.length], [false, 1])
+  await writer.send('next turn')
+  assert.deepEqual(writes.map((bytes) => new FrameDecoder().push(bytes)), [[{ id: 1 }, { id: 2 }], ['next turn']])
+})
+
+test('FrameWriter writes nothing to a connection that has gone, and keeps nobody waiting', async () => {
+  const output = { destroyed: false, write: () => assert.fail('written') }
+  const sent = new FrameWriter(output).send('late')
+  output.destroyed = true
+  await sent
 })
