@@ -7,6 +7,12 @@ import type { BenchServer, ServerSetup } from './servers.ts'
 /** Longest wait for the queue to run empty. */
 export const PATIENCE_MS = 300_000
 
+/**
+ * Messages before the measurement where the case asks how fast a server is that runs for long: new processes compile
+ * and fill their caches meanwhile. The same for all servers.
+ */
+const STEADY_MESSAGES = 10_000
+
 /** What differs between two such cases. */
 export type LoadCase = {
   readonly name: string
@@ -35,6 +41,8 @@ export type LoadCase = {
   readonly arrived?: (server: BenchServer) => number
   /** Services that the server asks, running before it starts. */
   readonly services?: (context: Context) => Promise<AsyncDisposable & { readonly setup: ServerSetup }>
+  /** Measures after a long run; else after a quarter of the messages. */
+  readonly steady?: boolean
   /** Looks at the memory of all processes while messages come. */
   readonly memory?: boolean
 }
@@ -82,7 +90,7 @@ async function measure(bench: LoadCase, context: Context): Promise<Figures> {
   bench.prepare?.(server, context)
   await server.start()
   const { amount } = context
-  const warm = Math.ceil(amount / 4)
+  const warm = bench.steady === true && !context.quick ? Math.max(STEADY_MESSAGES, amount) : Math.ceil(amount / 4)
   await send(server, bench, context, warm)
   await arrived(server, bench, sink, warm, warm)
   const memory = bench.memory === true ? watchPss(server.pid) : undefined
