@@ -42,7 +42,10 @@ export function askAboutAddress(resolver: Resolver, list: string, address: strin
 }
 
 function reversed(address: string): string {
-  if (!isIPv6(address)) return address.split('.').toReversed().join('.')
+  if (!isIPv6(address)) {
+    const [first, second, third, fourth] = address.split('.')
+    return fourth === undefined ? address : `${fourth}.${third}.${second}.${first}`
+  }
   const nibbles = (ipv6Groups(address) ?? []).map((group) => group.toString(16).padStart(4, '0')).join('')
   return nibbles.split('').toReversed().join('.')
 }

@@ -48,23 +48,27 @@ function classFrom(
   for (let i = start; i < lists.length; i++) {
     const list = lists[i]
     if (list === undefined) break
-    const judge = (found: boolean | 'error'): MaybePromise<DomainClass | 'error'> | undefined => {
-      if (found === false) return undefined
-      if (found === true) {
-        const name = LIST_NAMES[i] ?? 'relay_domains'
-        return whenReady(warnDoubles(domain, list.title, helpful ? lists.slice(i + 1) : []), () => CLASSES[name])
-      }
-      log.warning(`${list.title} lookup failure`)
-      return 'error'
-    }
     const matched = list.match(domain)
     if (isPromise(matched)) {
-      return matched.then((later) => judge(later) ?? classFrom(lists, i + 1, domain, helpful))
+      return matched.then((found) =>
+        found === false ? classFrom(lists, i + 1, domain, helpful) : classOfList(lists, i, domain, helpful, found))
     }
-    const decided = judge(matched)
-    if (decided !== undefined) return decided
+    if (matched !== false) return classOfList(lists, i, domain, helpful, matched)
   }
   return 'default'
+}
+
+/** The class of the list at `i`, which has the domain; or the failure to read it. */
+function classOfList(
+  lists: readonly MatchList[], i: number, domain: string, helpful: boolean, found: true | 'error',
+): MaybePromise<DomainClass | 'error'> {
+  const title = lists[i]?.title ?? ''
+  if (found === 'error') {
+    log.warning(`${title} lookup failure`)
+    return 'error'
+  }
+  const domainClass = CLASSES[LIST_NAMES[i] ?? 'relay_domains']
+  return whenReady(warnDoubles(domain, title, helpful ? lists.slice(i + 1) : []), () => domainClass)
 }
 
 function openList(config: Config, name: ListName): MatchList {

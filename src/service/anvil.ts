@@ -104,14 +104,18 @@ export class AnvilClient {
     const waiting = this.#waiting
     this.#waiting = []
     if (waiting.length === 0) return
-    try {
-      const { counts } = await this.#client.request(
-        { items: waiting.map(({ item }) => item) }, AbortSignal.timeout(TIMEOUT_MS),
-      )
-      waiting.forEach(({ resolve }, i) => resolve(counts[i] ?? UNCOUNTED))
-    } catch (error) {
+    const giveUp = (error: unknown): void => {
       this.#warn(error)
       for (const { resolve } of waiting) resolve(UNCOUNTED)
+    }
+    const timer = setTimeout(() => giveUp(new Error('no answer in time')), TIMEOUT_MS)
+    try {
+      const { counts } = await this.#client.request({ items: waiting.map(({ item }) => item) })
+      waiting.forEach(({ resolve }, i) => resolve(counts[i] ?? UNCOUNTED))
+    } catch (error) {
+      giveUp(error)
+    } finally {
+      clearTimeout(timer)
     }
   }
 

@@ -78,6 +78,7 @@ export class MatchList {
    * before a match was found. `host` lists take the name first and the address second.
    */
   match(value: string, address?: string): MaybePromise<boolean | 'error'> {
+    if (this.empty) return false
     const name = foldKey(value)
     return this.#matchFrom(0, this.#mode === 'host' ? [name, address?.toLowerCase()] : [name])
   }
