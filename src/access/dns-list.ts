@@ -6,7 +6,6 @@
  *
  * Source: postconf(5), reject_rbl_client, reject_rhsbl_*, permit_dnswl_client, permit_rhswl_client; RFC 5782.
  */
-import { isIPv6 } from 'node:net'
 import { ipv6Groups, isValidHostname } from '#network/dns/hostname.ts'
 import type { Resolver } from '#network/dns.ts'
 import { asciiDomain } from '#rewrite/mail-domain.ts'
@@ -42,7 +41,7 @@ export function askAboutAddress(resolver: Resolver, list: string, address: strin
 }
 
 function reversed(address: string): string {
-  if (!isIPv6(address)) {
+  if (!address.includes(':')) {
     const [first, second, third, fourth] = address.split('.')
     return fourth === undefined ? address : `${fourth}.${third}.${second}.${first}`
   }

@@ -3,7 +3,7 @@
  *
  * Source: RFC 1035 §2.3.1, RFC 1123 §2.1; underscores are let through, as Postfix does.
  */
-import { isIP, isIPv4, isIPv6 } from 'node:net'
+import { isIPv4, isIPv6 } from 'node:net'
 
 /** RFC 1035 §2.3.4: a name. */
 const NAME_OCTETS_MAX = 255
@@ -37,7 +37,7 @@ function areLabels(name: string): boolean {
 
 /** Whether `text` is an IPv4 or IPv6 address without brackets or prefix. */
 export function isHostAddress(text: string): boolean {
-  return isIP(text) !== 0 && !text.includes('%')
+  return text.includes(':') ? isIPv6(text) && !text.includes('%') : isIPv4(text)
 }
 
 /**

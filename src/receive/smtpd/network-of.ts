@@ -23,5 +23,5 @@ function maskOf(bits: number, width: number): number {
 
 /** An address as inet_ntop(3) writes it. */
 export function presentAddress(address: string): string {
-  return isIPv6(address) ? new SocketAddress({ address, family: 'ipv6' }).address : address
+  return address.includes(':') && isIPv6(address) ? new SocketAddress({ address, family: 'ipv6' }).address : address
 }
