@@ -22,7 +22,7 @@ import { expireOrWarn, type EndingTools } from './ending.ts'
 import { Parking } from './parking.ts'
 import { Removals } from './removals.ts'
 import { routeRecipients } from './route.ts'
-import type { Entry, Reason } from './scheduler.ts'
+import type { Entry, Reason } from './destinations.ts'
 
 export type { ActiveMessage, NoticeTools } from './active-message.ts'
 

@@ -18,11 +18,12 @@ import { ActiveQueue, type ActiveMessage } from './active.ts'
 import { Agents } from './agents.ts'
 import { auditTools, type Flights } from './audit-tools.ts'
 import { Auditor } from './auditor.ts'
+import type { TransportRules } from './destinations.ts'
 import { Intake } from './intake.ts'
 import { noticeTools } from './notices.ts'
 import { RETRY_TRANSPORT, routeToolsFor } from './route-tools.ts'
 import { transportRules } from './rules.ts'
-import { Scheduler, type Assignment, type Outcome, type TransportRules } from './scheduler.ts'
+import { Scheduler, type Assignment, type Outcome } from './scheduler.ts'
 
 /** How often dead destinations are looked at. */
 const EXPIRE_DEAD_EVERY_MS = 10_000

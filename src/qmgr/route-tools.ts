@@ -15,7 +15,8 @@ import { queuePath, type Spool } from '#queue/spool.ts'
 import type { Router } from '#rewrite/resolve.ts'
 import type { ActiveMessage } from './active-message.ts'
 import type { RouteTools } from './route.ts'
-import type { Scheduler, TransportRules } from './scheduler.ts'
+import type { TransportRules } from './destinations.ts'
+import type { Scheduler } from './scheduler.ts'
 
 /** The service that reports why a recipient waits. */
 export const RETRY_TRANSPORT = 'retry'

@@ -5,6 +5,8 @@
  * it, when it delivers to one recipient at a time); an *entry* is the recipients of one message for one
  * destination that travel in one delivery request. Entries of a destination are served in order of arrival,
  * destinations in turn, so that a message to many recipients, or a slow site, does not hold up the others.
+ * Where the agent's places are what is short, one that becomes free goes to the destination that had it, whose
+ * connection is still open, unless the one whose turn it is has no more places than that.
  *
  * Pure: no clock, no I/O. The caller asks for work with `next()`, and reports back with `done()`.
  * Source: qmgr(8); postconf(5) default_destination_concurrency_limit, default_destination_rate_delay and kin.
@@ -12,54 +14,10 @@
  * @module
  */
 import type { EnvelopeRecipient } from '#queue/envelope.ts'
-import { failed, newWindow, revive, succeeded, type FeedbackRules, type Window } from './feedback.ts'
-
-/** What main.cf says of one transport. */
-export type TransportRules = FeedbackRules & {
-  /** Recipients in one request; 0 is no limit. */
-  readonly recipientLimit: number
-  /** Least time between two deliveries to a destination, or by the whole transport, in milliseconds. */
-  readonly rateDelayMs: number
-  readonly transportRateDelayMs: number
-  /** How long a dead destination, or a transport without agent, is left alone, in milliseconds. */
-  readonly deadMs: number
-  readonly transportRetryMs: number
-}
-
-/** Status code and reason of a failure, as they will be reported for each recipient. */
-export type Reason = { readonly status: string; readonly text: string }
-
-/** Recipients of one message that travel together. `M` is the caller's message. */
-export type Entry<M> = {
-  readonly message: M
-  readonly transport: string
-  readonly nexthop: string
-  readonly recipients: EnvelopeRecipient[]
-}
-
-type Destination<M> = {
-  readonly key: string
-  readonly nexthop: string
-  readonly window: Window
-  busy: number
-  todo: Entry<M>[]
-  notBefore: number
-  deadUntil: number
-  lastDone: number
-  /** Stands in the transport's ring of ready destinations. */
-  ready: boolean
-}
-
-type Transport<M> = {
-  readonly name: string
-  readonly rules: TransportRules
-  readonly destinations: Map<string, Destination<M>>
-  /** Destinations that may have work, in turn. */
-  ready: Destination<M>[]
-  notBefore: number
-  deadUntil: number
-  reason: Reason
-}
+import {
+  isFull, isIdle, newDestination, newTransport, type Destination, type Entry, type Reason, type Transport, type TransportRules,
+} from './destinations.ts'
+import { failed, revive, succeeded } from './feedback.ts'
 
 /** One delivery to start. `store`: more for this destination is waiting or under way, so keep the session. */
 export type Assignment<M> = { readonly entry: Entry<M>; readonly destinationKey: string; readonly store: boolean }
@@ -74,7 +32,6 @@ export type Outcome =
 export type Consequence<M> = { readonly dead: readonly Entry<M>[]; readonly reason: Reason }
 
 const BACK_TO_BACK_MS = 1000
-const UNAVAILABLE: Reason = { status: '4.3.0', text: 'mail transport unavailable' }
 
 /** See the module header. One per queue manager. */
 export class Scheduler<M> {
@@ -137,16 +94,20 @@ export class Scheduler<M> {
   next(transportName: string, nowMs: number): Assignment<M> | undefined {
     const transport = this.#transports.get(transportName)
     if (!transport || transport.deadUntil > nowMs || transport.notBefore > nowMs) return undefined
+    // What is not started here waits here, and not in line at the agent: whose turn it is shows when a place is free.
+    const { processLimit } = transport.rules
+    if (processLimit > 0 && transport.busy >= processLimit) return undefined
     for (let turns = transport.ready.length; turns > 0; turns -= 1) {
       const destination = transport.ready.shift()
       if (!destination) return undefined
       // A full destination leaves the ring until one of its deliveries is done; one that waits for a time stays.
-      const full = destination.todo.length === 0 || this.#isFull(destination, transport, nowMs)
+      const full = destination.todo.length === 0 || isFull(destination, transport, nowMs)
       destination.ready = !full
       if (full) continue
       transport.ready.push(destination)
-      if (destination.notBefore <= nowMs) return this.#assign(transport, destination, nowMs)
+      if (destination.notBefore <= nowMs) return this.#assign(transport, this.#preferred(transport, destination, nowMs), nowMs)
     }
+    transport.justServed = []
     return undefined
   }
 
@@ -174,11 +135,13 @@ export class Scheduler<M> {
   /** A delivery has ended. */
   done(assignment: Assignment<M>, outcome: Outcome, nowMs: number): Consequence<M> | undefined {
     const transport = this.#transport(assignment.entry.transport)
+    transport.busy -= 1
     const destination = transport.destinations.get(assignment.destinationKey)
     if (!destination) return undefined
     destination.lastDone = nowMs
     const consequence = this.#feedback(transport, destination, outcome, nowMs)
     destination.busy -= 1
+    if (destination.todo.length > 0) transport.justServed.push(destination)
     if (transport.rules.rateDelayMs > 0) destination.notBefore = nowMs + transport.rules.rateDelayMs
     if (isIdle(destination) && destination.window.size > 0 && destination.notBefore <= nowMs) {
       transport.destinations.delete(destination.key)
@@ -241,11 +204,13 @@ export class Scheduler<M> {
     return { dead: this.#take(destination), reason }
   }
 
-  #isFull(destination: Destination<M>, transport: Transport<M>, nowMs: number): boolean {
-    if (destination.window.size === 0 && destination.deadUntil <= nowMs) revive(destination.window, transport.rules)
-    // A rate delay means one delivery at a time, postconf(5) default_destination_rate_delay.
-    const width = transport.rules.rateDelayMs > 0 ? Math.min(1, destination.window.size) : destination.window.size
-    return destination.busy >= width
+  /** `inTurn`, or who was just served and has fewer deliveries under way: its connection waits, and the ring goes on. */
+  #preferred(transport: Transport<M>, inTurn: Destination<M>, nowMs: number): Destination<M> {
+    for (let served = transport.justServed.pop(); served; served = transport.justServed.pop()) {
+      const mayStart = served.todo.length > 0 && served.notBefore <= nowMs && !isFull(served, transport, nowMs)
+      if (mayStart && served.busy < inTurn.busy) return served
+    }
+    return inTurn
   }
 
   #assign(transport: Transport<M>, destination: Destination<M>, nowMs: number): Assignment<M> | undefined {
@@ -253,6 +218,7 @@ export class Scheduler<M> {
     if (!entry) return undefined
     this.#queued -= 1
     destination.busy += 1
+    transport.busy += 1
     const backToBack = nowMs - destination.lastDone <= BACK_TO_BACK_MS
     if (transport.rules.transportRateDelayMs > 0) transport.notBefore = nowMs + transport.rules.transportRateDelayMs
     const store = destination.todo.length > 0 || destination.busy > 1 || backToBack
@@ -280,30 +246,14 @@ export class Scheduler<M> {
 
   #transport(name: string): Transport<M> {
     let transport = this.#transports.get(name)
-    if (!transport) {
-      transport = {
-        name, rules: this.#rulesOf(name), destinations: new Map(), ready: [], notBefore: 0, deadUntil: 0,
-        reason: UNAVAILABLE,
-      }
-      this.#transports.set(name, transport)
-    }
+    if (!transport) this.#transports.set(name, (transport = newTransport(name, this.#rulesOf(name))))
     return transport
   }
 
   #destination(transportName: string, key: string, nexthop: string): Destination<M> {
     const { destinations, rules } = this.#transport(transportName)
     let destination = destinations.get(key)
-    if (!destination) {
-      destination = {
-        key, nexthop, window: newWindow(rules), busy: 0, todo: [], notBefore: 0, deadUntil: 0, lastDone: 0,
-        ready: false,
-      }
-      destinations.set(key, destination)
-    }
+    if (!destination) destinations.set(key, (destination = newDestination(key, nexthop, rules)))
     return destination
   }
-}
-
-function isIdle<M>({ todo, busy }: Destination<M>): boolean {
-  return todo.length === 0 && busy === 0
 }

@@ -22,15 +22,15 @@ const LANES = 4
  */
 export async function removeAll(spool: Spool, queue: SpoolName, pause: () => Promise<void>): Promise<number> {
   const folders = queueFolders(spool, queue)
-  let removed = 0
+  let count = 0
   const lane = async (): Promise<void> => {
     for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-      for await (const ready of removals(folder, pause)) if (ready) removed++
+      for await (const ready of removals(folder, pause)) if (ready) count++
     }
   }
   const ends = await Promise.allSettled(Array.from({ length: LANES }, lane))
   for (const end of ends) if (end.status === 'rejected') throw end.reason
-  return removed
+  return count
 }
 
 /** Removes the files of one directory; yields for each whether it was complete. */

@@ -58,13 +58,17 @@ export function serveConversation<Req, Rep>(
 ): void {
   const decoder = new FrameDecoder()
   const writer = new FrameWriter(socket)
-  const answer = async (id: number, request: Req): Promise<void> => {
-    await writer.send(await outcome(id, () => handler(request), onError))
+  const answer = async (id: number, request: Req, waited: boolean): Promise<void> => {
+    const message = await outcome(id, () => handler(request), onError)
+    await writer.send(waited ? { ...message, waited } : message)
   }
   // The place is given back after the reply was written: a worker that drains may end as soon as all are free.
   // Who is gone while a request waits asks somebody again: the next queue manager would have it carried out twice.
-  const serve = (id: number, request: Req): Promise<void> =>
-    slots === undefined ? answer(id, request) : slots.run(() => socket.destroyed ? undefined : answer(id, request))
+  const serve = (id: number, request: Req): Promise<void> => {
+    if (slots === undefined) return answer(id, request, false)
+    const waited = slots.full
+    return slots.run(() => socket.destroyed ? undefined : answer(id, request, waited))
+  }
   const take = (message: unknown): void => {
     if (!isRecord(message) || typeof message['id'] !== 'number' || !isRequest(message['request'])) {
       throw new ConversationError('malformed', 'Cannot read a request')
@@ -82,7 +86,7 @@ export function serveConversation<Req, Rep>(
   })
 }
 
-async function outcome<Rep>(id: number, work: () => Promise<Rep> | Rep, onError: (error: unknown) => void): Promise<unknown> {
+async function outcome<Rep>(id: number, work: () => Promise<Rep> | Rep, onError: (error: unknown) => void): Promise<object> {
   try {
     return { id, reply: await work() }
   } catch (error) {
@@ -124,6 +128,7 @@ class Connection<Req, Rep> {
   #connected = false
   #lastId = 0
   #ended = false
+  #crowded = false
 
   constructor(path: string, isReply: (message: unknown) => message is Rep, idleMs: number, onEnd: () => void) {
     this.#path = path
@@ -147,6 +152,11 @@ class Connection<Req, Rep> {
   /** A request that is made now shares its write with others of this turn. */
   get writing(): boolean {
     return this.#writer.waiting
+  }
+
+  /** Requests wait for a place at the other end, where another process may have one: it closes when all are answered. */
+  get crowded(): boolean {
+    return this.#crowded
   }
 
   ask(request: Req, signal: AbortSignal | undefined): Promise<Rep> {
@@ -178,6 +188,7 @@ class Connection<Req, Rep> {
   #receive(chunk: Buffer, onEnd: () => void): void {
     try {
       for (const message of this.#decoder.push(chunk)) this.#take(message)
+      if (this.#crowded && this.#waiting.size === 0) this.close(onEnd)
     } catch (error) {
       this.#end(onEnd, new ConversationError('malformed', `${this.#path}: malformed response`, error))
     }
@@ -185,7 +196,8 @@ class Connection<Req, Rep> {
 
   #take(message: unknown): void {
     if (!isRecord(message) || typeof message['id'] !== 'number') throw new Error('no request id')
-    const { reply, error } = message
+    const { reply, error, waited } = message
+    this.#crowded ||= waited === true
     if (typeof error === 'string') {
       this.#settle(message['id'])?.reject(new ConversationError('failed', error))
     } else if (this.#isReply(reply)) {
@@ -228,12 +240,15 @@ export function openClient<Req, Rep>(
   }
   const pick = (): Connection<Req, Rep> => {
     let best: Connection<Req, Rep> | undefined
+    let usable = 0
     for (const each of open) {
+      if (each.crowded) continue
       if (each.writing) return each
+      usable += 1
       if (best === undefined || each.busy < best.busy) best = each
     }
     if (best === undefined) return add()
-    return best.busy > 0 && open.size < connections ? add() : best
+    return best.busy > 0 && usable < connections ? add() : best
   }
   return {
     request: async (request, signal) => {

@@ -129,6 +129,32 @@ test('serveConversation() does not carry out what still waits for a place when t
   assert.deepEqual(seen, [1])
 })
 
+test('openClient() leaves a connection whose requests wait for places: another process may have some', async () => {
+  let connections = 0
+  const slow = deferred<void>()
+  await using service = await startWorker((worker) => ({
+    connection: (socket) => {
+      connections += 1
+      serveConversation<Ask, Sum>(socket, isAsk, async ({ add: [a] }) => {
+        if (a === 1) await slow.promise
+        return { sum: a }
+      }, { slots: worker.slots })
+    },
+    counted: false,
+  }), { type: 'unix', clientLimit: 1 })
+  const client = openClient<Ask, Sum>(service.path, isSum)
+  const crowd = [1, 2].map(async (number) => client.request({ add: [number, 0] }))
+  while (service.worker.slots.waiting === 0) await new Promise((resolve) => setImmediate(resolve))
+  slow.resolve()
+  assert.deepEqual(await Promise.all(crowd), [{ sum: 1 }, { sum: 2 }])
+  for (const number of [3, 4]) {
+    await service.worker.slots.empty()
+    assert.deepEqual(await client.request({ add: [number, 0] }), { sum: number })
+  }
+  assert.equal(connections, 2)
+  client.close()
+})
+
 test('openClient() tells an absent service from a lost connection and a failed request', async () => {
   const service = await startWorker((worker) => ({
     connection: (socket) => serveConversation<Ask, Sum>(socket, isAsk, ({ add: [a] }) => {

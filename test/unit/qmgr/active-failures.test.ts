@@ -14,7 +14,7 @@ import { createSpool, messageBytes, type TestSpool } from '#test/support/spool.t
 const id = queueId('3E8F1A')
 const RULES = {
   initial: 5, limit: 20, positive: { base: 1, divisor: 'none' }, negative: { base: 1, divisor: 'none' }, failedCohortLimit: 1,
-  recipientLimit: 50, rateDelayMs: 0, transportRateDelayMs: 0, deadMs: 300_000, transportRetryMs: 60_000,
+  recipientLimit: 50, rateDelayMs: 0, transportRateDelayMs: 0, deadMs: 300_000, transportRetryMs: 60_000, processLimit: 0,
 } as const
 const NOW_MS = 1_795_168_600_000
 

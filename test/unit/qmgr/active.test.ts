@@ -5,7 +5,8 @@ import { test } from 'node:test'
 import { SpareKeeper } from '#queue/spare.ts'
 import { ActiveQueue, type ActiveMessage, type NoticeTools } from '#qmgr/active.ts'
 import { parseFeedback } from '#qmgr/feedback.ts'
-import { Scheduler, type TransportRules } from '#qmgr/scheduler.ts'
+import type { TransportRules } from '#qmgr/destinations.ts'
+import { Scheduler } from '#qmgr/scheduler.ts'
 import { markDone } from '#queue/mark.ts'
 import { queueId, queuePath, type QueueId } from '#queue/spool.ts'
 import { RECORD } from '#queue/record.ts'
@@ -20,7 +21,7 @@ const ARRIVAL = 1_795_168_578
 const one = parseFeedback('x', '1')
 const RULES: TransportRules = {
   initial: 5, limit: 20, recipientLimit: 50, failedCohortLimit: 1, positive: one, negative: one,
-  rateDelayMs: 0, transportRateDelayMs: 0, deadMs: 300_000, transportRetryMs: 60_000,
+  rateDelayMs: 0, transportRateDelayMs: 0, deadMs: 300_000, transportRetryMs: 60_000, processLimit: 0,
 }
 
 type World = ReturnType<typeof setUp>

@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { EnvelopeRecipient } from '#queue/envelope.ts'
+import type { TransportRules } from '#qmgr/destinations.ts'
 import { parseFeedback } from '#qmgr/feedback.ts'
-import { Scheduler, type Assignment, type TransportRules } from '#qmgr/scheduler.ts'
+import { Scheduler, type Assignment } from '#qmgr/scheduler.ts'
 
 const one = parseFeedback('x', '1')
 const RULES: TransportRules = {
   initial: 5, limit: 20, positive: one, negative: one, failedCohortLimit: 1,
-  recipientLimit: 50, rateDelayMs: 0, transportRateDelayMs: 0, deadMs: 300_000, transportRetryMs: 60_000,
+  recipientLimit: 50, rateDelayMs: 0, transportRateDelayMs: 0, deadMs: 300_000, transportRetryMs: 60_000, processLimit: 0,
 }
 
 function recipients(count: number): EnvelopeRecipient[] {
@@ -121,4 +122,66 @@ test('next() asks to keep the session only while more is waiting or was just sen
   assert.equal(lonely?.store, false)
   scheduler.add('m2', 'smtp', 'a', 'a', recipients(1))
   assert.equal(drain(scheduler, 100_000)[0]?.store, true)
+})
+
+function addEach(scheduler: Scheduler<string>, keys: readonly string[], count: number): void {
+  for (let i = 0; i < count; i += 1) for (const key of keys) scheduler.add(key, 'smtp', key, key, recipients(1))
+}
+
+const taken = (assignments: readonly Assignment<string>[]): string[] => assignments.map(({ entry }) => entry.message)
+
+test('next() starts no more deliveries than the process limit of the agent, whatever the windows', () => {
+  const scheduler = new Scheduler<string>(() => ({ ...RULES, processLimit: 3 }))
+  addEach(scheduler, ['a', 'b'], 4)
+  const started = drain(scheduler)
+  assert.deepEqual(taken(started), ['a', 'b', 'a'])
+  scheduler.done(started[1] ?? assert.fail(), { kind: 'reached' }, 0)
+  assert.deepEqual(taken(drain(scheduler)), ['b'])
+})
+
+test('next() gives a free place to the destination that had it, where the others have more', () => {
+  const scheduler = new Scheduler<string>(() => ({ ...RULES, processLimit: 4 }))
+  addEach(scheduler, ['a', 'b'], 10)
+  const started = drain(scheduler)
+  for (let round = 0; round < 3; round += 1) {
+    const b = started.findLast(({ entry }) => entry.message === 'b') ?? assert.fail()
+    scheduler.done(b, { kind: 'reached' }, 0)
+    assert.deepEqual(taken(drain(scheduler)), ['b'])
+  }
+})
+
+test('next() with a process limit of one serves destinations in turn', () => {
+  const scheduler = new Scheduler<string>(() => ({ ...RULES, processLimit: 1 }))
+  addEach(scheduler, ['a', 'b', 'c'], 3)
+  const served: string[] = []
+  for (let [now] = drain(scheduler); now; [now] = drain(scheduler)) {
+    served.push(now.entry.message)
+    scheduler.done(now, { kind: 'reached' }, 0)
+  }
+  assert.equal(served.join(''), 'abcabcabc')
+})
+
+test('next() lets every destination in, although there are more of them than places', () => {
+  const scheduler = new Scheduler<string>(() => ({ ...RULES, processLimit: 10 }))
+  const keys = Array.from({ length: 25 }, (_, i) => `d${i}`)
+  addEach(scheduler, keys, 40)
+  const running = drain(scheduler)
+  const counts = new Map<string, number>()
+  for (let ended = 0; ended < 500; ended += 1) {
+    const first = running.shift() ?? assert.fail()
+    counts.set(first.entry.message, (counts.get(first.entry.message) ?? 0) + 1)
+    scheduler.done(first, { kind: 'reached' }, ended)
+    running.push(...drain(scheduler, ended))
+  }
+  const least = Math.min(...keys.map((key) => counts.get(key) ?? 0))
+  assert.ok(least >= 15, `${least} of 500 for the least served of 25`)
+})
+
+test('a delivery that ends after its destination was forgotten gives its place back', () => {
+  const scheduler = new Scheduler<string>(() => ({ ...RULES, processLimit: 1 }))
+  scheduler.add('m1', 'smtp', 'a', 'a', recipients(1))
+  const [first = assert.fail()] = drain(scheduler)
+  scheduler.done(first, { kind: 'transport-failed', reason: { status: '4.3.0', text: 'x' } }, 0)
+  scheduler.add('m2', 'smtp', 'b', 'b', recipients(1))
+  assert.equal(drain(scheduler, 60_001).length, 1)
 })
