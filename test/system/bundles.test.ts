@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { bundle } from '#commands/build/bundle.ts'
+import { NODE_FLAGS } from '#commands/build/program.ts'
 import { testOwner } from '#test/support/owner.ts'
 
 /** Names that are modes of sendmail, and what they print on an empty queue and without aliases. */
@@ -40,6 +41,16 @@ test('bundles run through links, from another directory, and with the pinned Nod
       const { status, stderr } = run(name, ['-\u0001'])
       assert.ok(status !== 99 && status !== 0, `${name}: ${status} ${stderr}`)
       assert.doesNotMatch(stderr, /\n\s+at |Cannot find|wrong node|nonexistent/, name)
+    }
+  })
+
+  await t.test('every command has what V8 compiled at its rehearsal, in a form that this Node.js takes', () => {
+    for (const name of commands) {
+      const check = `const { Script } = require('node:vm'), { readFileSync } = require('node:fs'), folder = process.argv[1]
+        const cachedData = readFileSync(folder + '/program.cache')
+        process.exit(new Script(readFileSync(folder + '/program.js', 'latin1'), { cachedData }).cachedDataRejected ? 1 : 0)`
+      const { status, stderr } = spawnSync(process.execPath, [...NODE_FLAGS, '-e', check, join(dist, 'commands', name)], { encoding: 'utf8' })
+      assert.deepEqual([status, stderr], [0, ''], name)
     }
   })
 

@@ -97,7 +97,7 @@ export async function bundle(out: string): Promise<void> {
 /** @param commands Their folders below the sources. */
 async function bundleCommands(out: string, commands: readonly string[]): Promise<void> {
   await build({
-    ...programOptions(PLACE_OF_COMMAND), outdir: out, outbase: SOURCES, plugins: [placePlugin, driversPlugin, ...programPlugins],
+    ...programOptions(PLACE_OF_COMMAND), outdir: out, outbase: SOURCES, plugins: [...programPlugins, placePlugin, driversPlugin],
     entryPoints: commands.map((folder) => ({ in: join(SOURCES, folder, 'main.ts'), out: join(folder, 'program') })),
   })
   writeFileSync(join(out, 'commands/package.json'), '{ "type": "commonjs" }\n')

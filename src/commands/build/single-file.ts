@@ -59,7 +59,7 @@ export async function buildSingleFile({ entry, names, out, configDirectory }: Si
   try {
     await build({
       ...programOptions(''), entryPoints: [join(SOURCES, entry)], outfile: join(work, PROGRAM_FILES.program),
-      plugins: [placePlugin(configDirectory), ...programPlugins],
+      plugins: [...programPlugins, placePlugin(configDirectory)],
     })
     rehearse([{ folder: work, names }])
     writeFileSync(join(work, PROGRAM_FILES.start), START_FROM_ASSETS)

@@ -46,14 +46,12 @@ export type BoolName = NameOfKind<'bool'> | NameOfKind<'nbool'>
 /** Names of times. */
 export type TimeName = NameOfKind<'time'>
 
-const BY_NAME: ReadonlyMap<string, Parameter> = new Map(Object.entries(PARAMETERS))
-
 /** The parameter called `name`, if the table has it. */
 export function findParameter(name: string): Parameter | undefined {
-  return BY_NAME.get(name)
+  return isParameterName(name) ? PARAMETERS[name] : undefined
 }
 
 /** Whether the table has a parameter called `name`. */
 export function isParameterName(name: string): name is ParameterName {
-  return BY_NAME.has(name)
+  return Object.hasOwn(PARAMETERS, name)
 }

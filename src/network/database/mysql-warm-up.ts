@@ -26,21 +26,21 @@ function low(number: number): readonly number[] {
   return [number & 0xff, number >> 8]
 }
 
-const GREETING = packet(
+const greeting = (): Buffer => packet(
   0, [10], '8.0.0\0', [1, 0, 0, 0], SCRAMBLE.slice(0, 8), [0], low(CAPABILITIES_LOW), [UTF8_GENERAL], low(AUTOCOMMIT), low(CAPABILITIES_HIGH),
   [SCRAMBLE.length + 1], Array.from({ length: 10 }, () => 0), SCRAMBLE.slice(8), `\0${PLUGIN}\0`,
 )
 /** What follows each packet of the client: another way to log in, and a refusal. */
-const REPLIES = [packet(2, [0xfe], `${PLUGIN}\0${SCRAMBLE}\0`), packet(4, [0xff], low(ACCESS_DENIED), '#28000no')]
+const replies = (): Buffer[] => [packet(2, [0xfe], `${PLUGIN}\0${SCRAMBLE}\0`), packet(4, [0xff], low(ACCESS_DENIED), '#28000no')]
 
 /** The other end of the connection. */
 function refusal(): Duplex {
-  const replies = [...REPLIES]
+  const waiting = replies()
   const stream = new Duplex({
     // Everything is pushed when it is time.
     read: () => undefined,
     write: (_chunk, _encoding, done) => {
-      stream.push(replies.shift() ?? null)
+      stream.push(waiting.shift() ?? null)
       done()
     },
   })
@@ -54,7 +54,7 @@ export async function warmUp(connect: (options: ConnectionOptions) => Connection
   const connection = connect({ stream, user: 'u', password: 'p', database: 'd', charset: 'utf8mb4', connectTimeout: 1000 })
   connection.on('error', () => ended.resolve())
   connection.connect(() => ended.resolve())
-  stream.push(GREETING)
+  stream.push(greeting())
   await ended.promise
   connection.destroy()
 }
