@@ -7,7 +7,7 @@ import { SmtpClient } from '#test/support/smtp-client.ts'
 import { eventually, startSystem, type MailSystem } from '#test/support/system.ts'
 
 /** What a client needs to come again, how it has come, and to whom. */
-type Visit = { readonly session: Buffer; readonly reused: boolean; readonly pid: string }
+type Visit = { readonly session: Buffer; readonly reused: boolean; readonly pid: string; readonly reply: string }
 
 /** A server, and a client that comes with a session or without. */
 class Site implements AsyncDisposable {
@@ -45,11 +45,11 @@ class Site implements AsyncDisposable {
     let latest: Buffer = Buffer.alloc(0)
     tls.on('session', (bytes: Buffer) => (latest = bytes))
     // Its reply comes after the tickets.
-    await client.command('EHLO client.example.com')
+    const reply = await client.command('EHLO client.example.com')
     this.#visits += 1
     const lines = await this.system.waitForLines(/TLS connection established from/, this.#visits)
     const pid = /\[(\d+)\]/.exec(lines.at(-1) ?? '')?.[1] ?? ''
-    return { session: latest, reused: tls.isSessionReused(), pid }
+    return { session: latest, reused: tls.isSessionReused(), pid, reply }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -96,4 +96,11 @@ test('smtpd: a session of one service is not resumed at another, which may judge
   const first = await site.visit()
   assert.equal((await site.visit(first.session, 'submission')).reused, false)
   assert.equal((await site.visit(first.session)).reused, true)
+})
+
+test('smtpd: smtpd_client_new_tls_session_rate_limit counts new sessions, and none that is resumed', async () => {
+  await using site = await Site.start({ smtpd_client_new_tls_session_rate_limit: '1', smtpd_client_event_limit_exceptions: '' })
+  const first = await site.visit()
+  for (let i = 0; i < 3; i++) assert.match((await site.visit(first.session)).reply, /^250-/)
+  assert.match((await site.visit()).reply, /^421 4\.7\.0 \S+ Error: too many new TLS sessions from \S+\[127\.0\.0\.1\]$/)
 })

@@ -34,6 +34,8 @@ export type Endpoint = { address: string; port: string }
 export type TlsState = {
   readonly received: ReceivedTls
   readonly certificate: CertificateFacts | undefined
+  /** The client came with a session of before: there was no full handshake. */
+  readonly resumed: boolean
 }
 
 /** What is counted per client. `tls_so_far` asks for the count of `tls` without adding to it. */

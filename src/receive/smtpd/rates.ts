@@ -48,8 +48,9 @@ export function* tlsRefused(session: Session, request: string): Work<boolean> {
   return true
 }
 
-/** After a handshake, which counts. */
+/** After a handshake, which counts where it made a new session. */
 export function* tlsRate(session: Session): Work<Outcome | undefined> {
+  if (session.tls?.resumed === true) return undefined
   if (!(yield* exceeds(session, 'tls', session.settings.rates.tlsSessions, 'New TLS session'))) return undefined
   const { settings: { myhostname } } = session
   return refuseFor('policy', `421 4.7.0 ${myhostname} Error: too many new TLS sessions from ${session.originLabel}`, 'close')

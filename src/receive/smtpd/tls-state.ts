@@ -14,7 +14,10 @@ import type { Settings } from './settings.ts'
 export function tlsStateOf(socket: TLSSocket, settings: Settings): TlsState {
   const asked = settings.tlsAskCertificate || settings.tlsRequireCertificate
   const certificate = asked ? peerCertificate(socket, settings.tlsFingerprintDigest) : undefined
-  return { received: { ...tlsSummary(socket), certificate: certificateText(certificate, asked) }, certificate }
+  return {
+    received: { ...tlsSummary(socket), certificate: certificateText(certificate, asked) }, certificate,
+    resumed: socket.isSessionReused(),
+  }
 }
 
 function certificateText(certificate: PeerCertificate | undefined, asked: boolean): string {
