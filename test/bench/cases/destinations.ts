@@ -1,4 +1,11 @@
-/** Many destinations: one message to a thousand recipients, and destinations that take their time. */
+/**
+ * Many destinations: one message to a thousand recipients, and destinations that take their time.
+ *
+ * What the slow ones can take is bound by places, not by speed: a message costs four replies (MAIL, RCPT, DATA, the
+ * content), each 200 ms after the one before, also when they were sent together, and a new connection two more. With the
+ * 100 deliveries at once that default_process_limit allows to both, that is 125 messages/s at most, over connections
+ * that are all used again, and 83 over new ones; only a higher process limit could make it twice what Postfix does.
+ */
 import type { BenchCase, Figures } from '#test/bench/case.ts'
 import { loadCase } from '#test/bench/load-case.ts'
 import type { SinkReport } from '#test/bench/native.ts'
