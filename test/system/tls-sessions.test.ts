@@ -59,7 +59,7 @@ class Site implements AsyncDisposable {
 
 for (const version of ['TLSv1.3', 'TLSv1.2'] as const) {
   test(`smtpd: a session of one worker is resumed at another (${version})`, async () => {
-    await using site = await Site.start({}, version)
+    await using site = await Site.start({ worker_processes: '1' }, version)
     using held = await SmtpClient.open(site.system.port('smtp'))
     const first = await site.secure(held)
     assert.equal(first.reused, false)
