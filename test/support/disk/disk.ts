@@ -261,7 +261,7 @@ export class Disk {
     const { inode } = this.#descriptor(fd, 'read')
     if (inode.names) throw errnoError('EISDIR')
     const count = Math.max(Math.min(length, inode.size - position), 0)
-    inode.bytes.copy(into, offset, position, position + count)
+    if (count > 0) inode.bytes.copy(into, offset, position, position + count)
     return count
   }
 
