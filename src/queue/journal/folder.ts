@@ -87,9 +87,18 @@ export function isNeeded(spool: Spool, path: string, lastDoneSeconds: number): b
 export async function mayForget(spool: Spool, path: string, lastDoneSeconds: number): Promise<boolean> {
   if (lastDoneSeconds === 0) return true
   if (isNeeded(spool, path, lastDoneSeconds)) return false
-  for (const other of segmentPaths(spool)) if (other !== path) await syncBytes(other)
-  await syncFolder(pathIn(spool, JOURNAL_FOLDER))
+  await syncSegments(spool, path)
   return true
+}
+
+/**
+ * Makes durable what was done to the segments: none that was deleted or begun anew comes back with its messages.
+ *
+ * @param except Of this one it does not matter.
+ */
+export async function syncSegments(spool: Spool, except?: string): Promise<void> {
+  for (const path of segmentPaths(spool)) if (path !== except) await syncBytes(path)
+  await syncFolder(pathIn(spool, JOURNAL_FOLDER))
 }
 
 async function syncBytes(path: string): Promise<void> {

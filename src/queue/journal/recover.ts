@@ -22,7 +22,7 @@ import { isRetired } from '#queue/spare.ts'
 import { pathIn, queuePath, syncFolder, withParents, type QueueName, type Spool } from '#queue/spool.ts'
 import { compareFile } from './compare.ts'
 import type { JournalEntry } from './format.ts'
-import { lockOrphan, mayForget, readSegment, segmentPaths, type SegmentContent } from './folder.ts'
+import { lockOrphan, mayForget, readSegment, segmentPaths, syncSegments, type SegmentContent } from './folder.ts'
 import { JOURNAL_FOLDER } from './segment.ts'
 import { locate, syncRemovals, syncSurvivors } from './survivors.ts'
 import { journalOf, JournalWriter } from './writer.ts'
@@ -121,6 +121,8 @@ export async function recordRemoved(spool: Spool, ids: readonly QueueId[]): Prom
   const requeued = ids.filter((id) => locate(spool, id) === 'maildrop')
   await syncSurvivors(spool, new Set(requeued))
   await syncRemovals(spool, [...LIVE_QUEUES, 'maildrop'])
+  // A segment that was deleted a moment ago is not among those that `ids` are from.
+  await syncSegments(spool)
   const gone = [...requeued, ...ids.filter((id) => locate(spool, id) === undefined)]
   if (gone.length === 0) return
   const journal = new JournalWriter(spool)

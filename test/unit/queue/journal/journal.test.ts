@@ -233,6 +233,27 @@ test('recordRemoved() keeps a message that was removed by hand from coming back'
   assert.deepEqual(spool.names('incoming'), [kept])
 })
 
+test('recordRemoved() makes durable that a segment was deleted just before: it could bring the message back', async () => {
+  using spool = journalSpool()
+  const paths = new Map<number, string>()
+  const synced: (string | undefined)[] = []
+  using watch = substituteFiles({
+    ...nodeFileSystem,
+    open: (path, flags, mode) => {
+      const fd = nodeFileSystem.open(path, flags, mode)
+      paths.set(fd, path)
+      return fd
+    },
+    fsync: (fd) => {
+      synced.push(paths.get(fd))
+      return nodeFileSystem.fsync(fd)
+    },
+  })
+  await recordRemoved(spool.spool, [])
+  void watch
+  assert.ok(synced.includes(`${spool.path}/journal`), synced.join(' '))
+})
+
 test('adoptOrphans() deletes segments that say what is done and remember no message themselves', async () => {
   using spool = journalSpool()
   for (const name of ['A1', 'B2', 'C3']) {
