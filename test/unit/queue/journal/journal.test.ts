@@ -182,6 +182,19 @@ test('recoverJournal() writes back a file of the right size whose bytes never re
   void log
 })
 
+test('recoverJournal() writes back a file that lacks its last byte, a zero', async () => {
+  using log = captureLog()
+  using spool = journalSpool()
+  const [id] = await commit(spool, ['a text E\0'])
+  assert.ok(id)
+  abandon(spool)
+  const path = queuePath(spool.spool, 'incoming', id)
+  truncateSync(path, 8)
+  assert.deepEqual((await recoverAfterCut(spool)).restored, [id])
+  assert.equal(readFileSync(path, 'utf8'), 'a text E\0')
+  void log
+})
+
 test('recoverJournal() does not take a file for a message that is not marked as complete', async () => {
   using log = captureLog()
   using spool = journalSpool()
