@@ -54,6 +54,8 @@ export class QueueManager {
   readonly #router: Router
   readonly #bounces: BounceClient
   readonly #journal: JournalWriter
+  /** Segments of ended processes are dealt with. */
+  #adopted: Promise<void> = Promise.resolve()
   #flushing = false
   #woken = false
   #inFlight = 0
@@ -110,11 +112,17 @@ export class QueueManager {
     every(SWEEP_EVERY_MS, () => this.#spares.sweep())
     every(AUDIT_EVERY_MS, () => void this.#auditor.round())
     // At once too: a predecessor that was killed may not have said what it removed last.
-    const adopt = (isStart: boolean): void => {
-      adoptOrphans(this.#spool, isStart).catch((error: unknown) => log.warning(`intake journal: ${String(error)}`))
-    }
-    adopt(true)
-    every(ADOPT_EVERY_MS, () => adopt(false))
+    this.#adopt(true)
+    every(ADOPT_EVERY_MS, () => this.#adopt(false))
+  }
+
+  #adopt(isStart: boolean): void {
+    this.#adopted = adoptOrphans(this.#spool, isStart).catch((error: unknown) => log.warning(`intake journal: ${String(error)}`))
+  }
+
+  async #closeJournal(): Promise<void> {
+    await this.#adopted
+    await this.#journal.close()
   }
 
   /** Receivers say that these messages stand in incoming/. */
@@ -152,7 +160,7 @@ export class QueueManager {
     if (!ended) return this.#letGo()
     this.#agents.close()
     this.#bounces.close()
-    await this.#journal.close()
+    await this.#closeJournal()
   }
 
   async #workEnded(): Promise<true> {
@@ -164,7 +172,7 @@ export class QueueManager {
   async #letGo(): Promise<void> {
     this.#abandoned = true
     await this.#active.abandon()
-    await this.#journal.close()
+    await this.#closeJournal()
   }
 
   /**

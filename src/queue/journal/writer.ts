@@ -74,19 +74,35 @@ export class JournalWriter {
    * remembers those messages; whoever looks after the journal then deletes it.
    */
   async close(): Promise<void> {
-    clearTimeout(this.#doneTimer)
-    clearTimeout(this.#ageTimer)
-    this.#doneTimer = undefined
+    // What comes while this waits for the disk is written too.
+    for (;;) {
+      await this.#quiet()
+      const used = this.#current
+      if (used) await this.#settle(used)
+      const forget = used !== undefined && await mayForget(this.#spool, used.segment.path, used.lastDoneSeconds)
+      if (this.#running || this.#waiting.length > 0 || this.#current !== used) continue
+      if (forget) used.segment.discard()
+      else used?.segment.close()
+      break
+    }
+    this.#stopTimers()
+    this.#spare?.discard()
+    this.#current = this.#spare = undefined
+  }
+
+  /** Writes what waits, now. */
+  async #quiet(): Promise<void> {
+    this.#stopTimers()
     this.#repeat()
     this.#start()
     if (this.#running) await new Promise<void>((resolve) => (this.#idle = resolve))
     await this.#settling
-    const used = this.#current
-    if (used) await this.#settle(used)
-    if (used && await mayForget(this.#spool, used.segment.path, used.lastDoneSeconds)) used.segment.discard()
-    else used?.segment.close()
-    this.#spare?.discard()
-    this.#current = this.#spare = undefined
+  }
+
+  #stopTimers(): void {
+    clearTimeout(this.#doneTimer)
+    clearTimeout(this.#ageTimer)
+    this.#doneTimer = undefined
   }
 
   #startIn(milliseconds: number): void {

@@ -129,6 +129,7 @@ export class MailManager {
   readonly #timers: NodeJS.Timeout[] = []
   readonly #deliveries = new Set<Promise<void>>()
   #stopped = false
+  #adopted: Promise<void> = Promise.resolve()
   #woken = false
 
   constructor(place: Place, bounces: Place, world: World) {
@@ -175,7 +176,7 @@ export class MailManager {
     }
     this.flush(false)
     const adopt = (isStart: boolean): void => {
-      adoptOrphans(spool, isStart).catch((error: unknown) => log.warning(String(error)))
+      this.#adopted = adoptOrphans(spool, isStart).catch((error: unknown) => log.warning(String(error)))
     }
     adopt(true)
     this.#timers.push(setInterval(() => this.#intake.scan('deferred'), config.time('queue_run_delay') * 1000))
@@ -202,6 +203,7 @@ export class MailManager {
     while (this.#deliveries.size > 0) await Promise.all(this.#deliveries)
     await this.#active.settled()
     await this.#bounces.close()
+    await this.#adopted
     await journalOf(this.#place.spool).close()
   }
 
