@@ -4,12 +4,12 @@
  * @module
  */
 import { errnoText, isErrno } from '#system/errno.ts'
-import { files, O_RDONLY, O_RDWR } from '#system/files.ts'
+import { files, O_RDWR } from '#system/files.ts'
 import type { Logger } from '#system/log.ts'
 import { readEnvelope, readRecipients, type Envelope, type EnvelopeRecipient } from '#queue/envelope.ts'
-import { QueueFileError, RECORD } from '#queue/record.ts'
+import { QueueFileError } from '#queue/record.ts'
 import { removeLog } from '#queue/logs.ts'
-import { setWarned } from '#queue/mark.ts'
+import { setWarned, unfinishedRecipients } from '#queue/mark.ts'
 import { isReady, queuePath, statFile, type LogName, type QueueId, type Spool } from '#queue/spool.ts'
 
 export type FileTools = { readonly spool: Spool; readonly log: Logger; readonly recipientsAtOnce: number }
@@ -64,24 +64,6 @@ function readWhole(fd: number, id: QueueId, before: Envelope | undefined, recipi
   if (before?.more === undefined) return readEnvelope(fd, { id, recipientLimit })
   const { recipients, more } = readRecipients(fd, before, before.more, { id, recipientLimit })
   return { ...before, recipients, more }
-}
-
-/** The recipients whose record still says "to do"; none when the file is gone. */
-export function unfinishedRecipients(
-  spool: Spool, id: QueueId, recipients: readonly EnvelopeRecipient[],
-): EnvelopeRecipient[] {
-  const type = new Uint8Array(1)
-  try {
-    const fd = files.open(queuePath(spool, 'active', id), O_RDONLY)
-    try {
-      return recipients.filter(({ offset }) => files.read(fd, type, 0, 1, offset) === 1 && type[0] === RECORD.recipient)
-    } finally {
-      files.close(fd)
-    }
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return []
-    throw error
-  }
 }
 
 /** Like unfinishedRecipients(). All, where that can't be read: a recipient too many is found done by the next attempt. */

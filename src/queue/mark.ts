@@ -6,8 +6,11 @@
  *
  * @module
  */
-import { files } from '#system/files.ts'
+import { isErrno } from '#system/errno.ts'
+import { files, O_RDONLY } from '#system/files.ts'
+import type { EnvelopeRecipient } from './envelope-types.ts'
 import { NUMBER_WIDTH, paddedNumber, QueueFileError, RECORD } from './record.ts'
+import { queuePath, type QueueId, type Spool } from './spool.ts'
 
 /** Value of the warning time once the warning was sent. */
 const WARNED = -1
@@ -39,6 +42,24 @@ export function markDone(fd: number, offset: number): void {
 /** Takes the mark of a recipient back: it is to be tried again. @throws {QueueFileError} */
 export function markOpen(fd: number, offset: number): void {
   changeType(fd, offset, RECORD.done, RECORD.recipient)
+}
+
+/** The recipients whose record still says "to do"; none when the file is gone from active/. */
+export function unfinishedRecipients(
+  spool: Spool, id: QueueId, recipients: readonly EnvelopeRecipient[],
+): EnvelopeRecipient[] {
+  const type = new Uint8Array(1)
+  try {
+    const fd = files.open(queuePath(spool, 'active', id), O_RDONLY)
+    try {
+      return recipients.filter(({ offset }) => files.read(fd, type, 0, 1, offset) === 1 && type[0] === RECORD.recipient)
+    } finally {
+      files.close(fd)
+    }
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return []
+    throw error
+  }
 }
 
 /** Marks the request for a delivery report as fulfilled. @throws {QueueFileError} */

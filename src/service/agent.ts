@@ -11,6 +11,7 @@ import { QueueFileError } from '#queue/record.ts'
 import { openSpool, type Spool } from '#queue/spool.ts'
 import type { EnvelopeRecipient } from '#queue/envelope.ts'
 import { openBounceClient, type BounceClient } from './bounce-client.ts'
+import { Claims } from './claims.ts'
 import { serveConversation } from './conversation.ts'
 import { isDeliverRequest, type DeliverReply, type DeliverRequest } from './deliver.ts'
 import { openDelivered, type Delivered, type RecipientReport } from './delivered.ts'
@@ -55,10 +56,11 @@ export function agentTools(worker: Worker): AgentTools {
 export function agentHandlers(
   worker: Worker, tools: AgentTools, deliver: (delivery: Delivery) => Promise<DeliverReply>,
 ): WorkerHandlers {
+  const claims = new Claims(tools.spool)
   return {
     counted: false,
     connection: (socket) => {
-      serveConversation(socket, isDeliverRequest, (request) => withMessage(request, tools, deliver), {
+      serveConversation(socket, isDeliverRequest, (request) => claims.run(request, (open) => withMessage(open, tools, deliver)), {
         slots: worker.slots,
         onError: (error) => log.warning(`cannot serve qmgr: ${errnoText(error)}`),
       })

@@ -156,13 +156,13 @@ function arrivals(system: MailSystem, sink: Sink): Map<string, number> {
 }
 
 /** Of what the sink took twice: the second time with no kill since the first one began. */
-function unexplainedAtSink(taken: readonly Taken[], excused: (number: number) => boolean): string[] {
+function unexplainedAtSink(taken: readonly Taken[], excused: (number: number, queueId: string) => boolean): string[] {
   const first = new Map<string, Taken>()
   return taken.flatMap((each) => {
     const key = `${each.number} ${each.recipient} ${each.notice}`
     const before = first.get(key)
     if (!before) first.set(key, each)
-    if (!before || each.ended > before.begun || excused(each.number)) return []
+    if (!before || each.ended > before.begun || excused(each.number, before.queueId)) return []
     return [`${key} (${before.queueId}, ${each.queueId})`]
   })
 }
@@ -209,6 +209,11 @@ function noticedAgain(lines: readonly string[], marks: readonly Mark[]): string[
     if (before === undefined) first.set(id, at)
     return before !== undefined && marks.some((mark) => mark.line > before && mark.line <= at) ? [id] : []
   })
+}
+
+/** Notices that a log line names. Whoever made another one was killed before it could say so: the next bounce makes it again. */
+function namedNotices(lines: readonly string[]): ReadonlySet<string> {
+  return new Set(lines.flatMap((line) => / sender non-delivery notification: (\w+)$/.exec(line)?.[1] ?? []))
 }
 
 function queueIdIn(line: string): string {
@@ -292,6 +297,8 @@ export async function crash({ victims, main = {}, seed = 1 }: CrashOptions): Pro
   const lines = system.log()
   const back = broughtBack(lines, marks)
   const excused = new Set([...back, ...reportedAgain(lines), ...noticedAgain(lines, marks)])
+  const [named, notices] = [namedNotices(lines), new Set(sink.taken.filter(({ notice }) => notice).map(({ queueId }) => queueId))]
+  const isUnsaid = (id: string): boolean => notices.has(id) && !named.has(id)
   const report: CrashReport = {
     kills: marks.length,
     acknowledged: load.acknowledged.size,
@@ -299,7 +306,7 @@ export async function crash({ victims, main = {}, seed = 1 }: CrashOptions): Pro
     missing: missingOf(load, counts),
     duplicates: [...counts].filter(([, times]) => times > 1).map(([key, times]) => `${key} × ${times}`),
     unexplained: [
-      ...unexplainedAtSink(sink.taken, (number) => excused.has(load.queueIds.get(number) ?? '')),
+      ...unexplainedAtSink(sink.taken, (number, first) => excused.has(load.queueIds.get(number) ?? '') || isUnsaid(first)),
       ...deliveredAfterRemoval(lines, back),
     ],
     restored: isKnown(pageCacheId(system.spool)) ? restoredMessages(lines) : [],

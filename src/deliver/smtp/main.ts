@@ -14,6 +14,7 @@
  *                RFC 3461 (DSN), RFC 6531 (SMTPUTF8), RFC 3207 (STARTTLS), RFC 4954 (AUTH), RFC 7505 (null MX).
  */
 import { openSpool, type Spool } from '#queue/spool.ts'
+import { Claims } from '#service/claims.ts'
 import { serveConversation } from '#service/conversation.ts'
 import { isDeliverRequest, type DeliverReply, type DeliverRequest } from '#service/deliver.ts'
 import { FAULT, faultsToReport } from '#service/error-notice.ts'
@@ -35,7 +36,8 @@ export async function setUpSmtp(worker: Worker): Promise<WorkerHandlers> {
   const spool = openSpool(config, '.')
   const reporter = await openReporter(worker, spool, lmtp)
   const client = openSmtpClient({ config, service: service.name, lmtp, flags, stop, spool, reporter })
-  const deliver = (request: DeliverRequest): Promise<DeliverReply> => deliverRequest(request, client)
+  const claims = new Claims(spool)
+  const deliver = (request: DeliverRequest): Promise<DeliverReply> => claims.run(request, async (open) => deliverRequest(open, client))
   return {
     counted: false,
     connection: (socket) => {
