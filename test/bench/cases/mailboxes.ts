@@ -16,7 +16,7 @@ function countMail(home: string): number {
 export const MAILBOX_CASES: readonly BenchCase[] = [
   loadCase({
     name: 'maildir', title: `receive into virtual Maildirs of ${USERS} users, 20 sessions, 1 message a connection`, target: '≥ 3 × postfix',
-    amount: 5000, quickAmount: 100, load: { sessions: 20, per: 1, size: 2000, users: USERS, to: DOMAIN },
+    amount: 5000, quickAmount: 100, steady: true, load: { sessions: 20, per: 1, size: 2000, users: USERS, to: DOMAIN },
     setup: () => {
       const { uid, gid } = getpwnam('postfix') ?? { uid: 0, gid: 0 }
       const users = Array.from({ length: USERS }, (_, i) => `user${i}@${DOMAIN} user${i}/\n`).join('')

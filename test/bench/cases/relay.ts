@@ -18,7 +18,7 @@ function sessionsCase(sessions: number, amount: number): BenchCase {
 function sizeCase(name: string, bytes: number, amount: number, quickAmount: number): BenchCase {
   return loadCase({
     name, title: `messages of ${bytes.toLocaleString('en')} B, 10 sessions, 10 messages a connection`, target: '≥ 1.5 × bytes/s; memory flat',
-    amount, quickAmount, load: { sessions: 10, per: 10, size: bytes }, memory: true, first: 'bytes end to end',
+    amount, quickAmount, load: { sessions: 10, per: 10, size: bytes }, memory: true, steady: bytes < MEGABYTE, first: 'bytes end to end',
     setup: (sink) => ({ main: { relayhost: `[127.0.0.1]:${sink}`, ...SIZE_LIMIT } }),
     more: ({ accepted }, seconds) => ({ 'bytes end to end': (accepted * bytes) / seconds / MEGABYTE }),
     moreFigures: [{ name: 'bytes end to end', unit: 'MB/s', better: 'more' }],

@@ -53,7 +53,7 @@ async function startAnswers({ tools }: Context): Promise<AsyncDisposable & { rea
 export const RESTRICTION_CASES: readonly BenchCase[] = [
   loadCase({
     name: 'restrictions', title: `2 DNSBLs (local server), 6 access tables of ${ENTRIES.toLocaleString('en')} entries, policy service, ${CLIENTS} client addresses`,
-    target: '≥ 3 × postfix', amount: 4000, quickAmount: 100, load: { sessions: 20, per: 1, size: 2000, sources: CLIENTS },
+    target: '≥ 3 × postfix', amount: 4000, quickAmount: 100, steady: true, load: { sessions: 20, per: 1, size: 2000, sources: CLIENTS },
     prepare: makeTables, services: startAnswers,
   }),
 ]

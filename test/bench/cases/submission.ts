@@ -33,7 +33,7 @@ function makeCertificate(etc: string): void {
 function submission(name: string, resume: boolean, title: string, target: string): BenchCase {
   return loadCase({
     name, title, target, amount: 2000, quickAmount: 40, needsTls: true, port: 'submission', setup,
-    load: { sessions: 20, per: 1, size: 2000, tls: 1, resume: resume ? 1 : 0, auth: 'bob:secret' },
+    steady: true, load: { sessions: 20, per: 1, size: 2000, tls: 1, resume: resume ? 1 : 0, auth: 'bob:secret' },
     prepare: ({ etc }) => makeCertificate(etc),
     services: async () => {
       const dovecot = await startDovecot()
