@@ -97,8 +97,11 @@ export async function mayForget(spool: Spool, path: string, lastDoneSeconds: num
  * @param except Of this one it does not matter.
  */
 export async function syncSegments(spool: Spool, except?: string): Promise<void> {
+  const folder = pathIn(spool, JOURNAL_FOLDER)
+  // A new queue has none.
+  if (files.lstat(folder) === undefined) return
   for (const path of segmentPaths(spool)) if (path !== except) await syncBytes(path)
-  await syncFolder(pathIn(spool, JOURNAL_FOLDER))
+  await syncFolder(folder)
 }
 
 async function syncBytes(path: string): Promise<void> {

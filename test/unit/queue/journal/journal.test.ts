@@ -267,6 +267,12 @@ test('recordRemoved() makes durable that a segment was deleted just before: it c
   assert.ok(synced.includes(`${spool.path}/journal`), synced.join(' '))
 })
 
+test('recordRemoved() has nothing to do in a queue without a journal', async () => {
+  using spool = createSpool()
+  rmSync(`${spool.path}/journal`, { recursive: true, force: true })
+  await recordRemoved(spool.spool, [])
+})
+
 test('adoptOrphans() deletes segments that say what is done and remember no message themselves', async () => {
   using spool = journalSpool()
   for (const name of ['A1', 'B2', 'C3']) {
