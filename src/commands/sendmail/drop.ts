@@ -10,10 +10,11 @@
  */
 import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
-import { CommandExit } from '#commands/getopt.ts'
+import { CommandExit, warn } from '#commands/getopt.ts'
 import { MaildropFile, removeOnSignal } from '#commands/postdrop/maildrop.ts'
 import { setGidCommand } from '#commands/programs.ts'
 import type { Config } from '#config/config.ts'
+import { loadConfig } from '#config/load.ts'
 import { appendRecord } from '#queue/record.ts'
 import { attribute, attributeNumber, AttributeDecoder } from '#service/attributes.ts'
 import { openProgramLog } from '#service/logging.ts'
@@ -109,6 +110,8 @@ class OwnWay implements Way {
   }
 
   open(): Promise<void> {
+    // postdrop would read main.cf too, and say what is strange about it.
+    loadConfig(this.#config.directory, (text) => warn('postdrop', text))
     return this.#asPostdrop(() => {
       const file = new MaildropFile(this.#config)
       this.#file = file
