@@ -140,6 +140,8 @@ export async function adoptOrphans(spool: Spool, isStart = false): Promise<void>
   // A queue manager that was killed could not: what it removed last must stay away.
   await syncRemovals(spool, ['active'])
   if (orphans.length === 0 && !isStart) return
+  // What a killed process wrote last is read from the page cache: before it counts it must be on the disk.
+  await syncSegments(spool)
   const { open } = openMessages(segmentPaths(spool).map(readSegment).filter((content) => content !== undefined))
   await sayLeft(spool, journalOf(spool), open)
   const contents = orphans.map(readSegment).filter((content) => content !== undefined)

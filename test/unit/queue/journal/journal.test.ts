@@ -267,6 +267,30 @@ test('recordRemoved() makes durable that a segment was deleted just before: it c
   assert.ok(synced.includes(`${spool.path}/journal`), synced.join(' '))
 })
 
+test('adoptOrphans() syncs a segment before what it says counts: its writer was killed before it could', async () => {
+  using spool = journalSpool()
+  await commit(spool, ['some text'])
+  abandon(spool)
+  const [orphan] = segmentPaths(spool.spool)
+  const paths = new Map<number, string>()
+  const synced: (string | undefined)[] = []
+  using watch = substituteFiles({
+    ...nodeFileSystem,
+    open: (path, flags, mode) => {
+      const fd = nodeFileSystem.open(path, flags, mode)
+      paths.set(fd, path)
+      return fd
+    },
+    fdatasync: (fd) => {
+      synced.push(paths.get(fd))
+      return nodeFileSystem.fdatasync(fd)
+    },
+  })
+  await adoptOrphans(spool.spool)
+  void watch
+  assert.ok(orphan !== undefined && synced.includes(orphan), synced.join(' '))
+})
+
 test('recordRemoved() has nothing to do in a queue without a journal', async () => {
   using spool = createSpool()
   rmSync(`${spool.path}/journal`, { recursive: true, force: true })
