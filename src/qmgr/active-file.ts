@@ -12,6 +12,7 @@ import { removeLog } from '#queue/logs.ts'
 import { setWarned, unfinishedRecipients } from '#queue/mark.ts'
 import { isReady, queuePath, statFile, type LogName, type QueueId, type Spool } from '#queue/spool.ts'
 
+/** What reading files of the active queue needs. */
 export type FileTools = { readonly spool: Spool; readonly log: Logger; readonly recipientsAtOnce: number }
 
 /** What became of reading a file. `locked`: an agent of an earlier qmgr still works on it. */

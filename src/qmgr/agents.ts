@@ -26,6 +26,7 @@ const SEE_LOG = '-- see a previous warning/fatal/panic logfile record for the pr
 const UNAVAILABLE = { status: '4.3.0', text: 'mail transport unavailable' }
 const TRANSPORT_DEAD = { status: '4.3.0', text: 'unknown mail transport error' }
 
+/** What handing entries to agents needs. */
 export type AgentsTools = {
   readonly log: Logger
   /** Recipients of an entry whose record is still open. */

@@ -21,6 +21,7 @@ import type { Scheduler } from './scheduler.ts'
 /** The service that reports why a recipient waits. */
 export const RETRY_TRANSPORT = 'retry'
 
+/** Parts of the queue manager that routing is made of. */
 export type RoutingParts = {
   readonly config: Config
   readonly spool: Spool

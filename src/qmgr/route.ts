@@ -20,6 +20,7 @@ export type Group = {
   readonly recipients: EnvelopeRecipient[]
 }
 
+/** What routing the recipients of a message needs. */
 export type RouteTools = {
   readonly resolve: (sender: string, recipient: string) => MaybePromise<Resolved>
   /** Recipients in one request of a transport; 1 makes each mailbox a destination. */

@@ -22,6 +22,7 @@ export const MESSAGE_QUEUES = ['maildrop', 'incoming', 'active', 'deferred', 'ho
 /** Directories of delivery status logs, one file per message. */
 export const LOG_QUEUES = ['bounce', 'defer', 'trace'] as const
 
+/** A directory of messages. */
 export type QueueName = (typeof MESSAGE_QUEUES)[number]
 export type LogName = (typeof LOG_QUEUES)[number]
 /** Any directory whose files are found by name: messages, their logs, and lists of the flush service. */

@@ -1,10 +1,10 @@
 /** Text that is safe to show in a log line or a reply. */
 
-// eslint-disable-next-line no-control-regex
+// eslint-disable-next-line no-control-regex -- control characters are what is looked for
 const CONTROL_REGEXP = /[\u0000-\u001f\u007f]/
-// eslint-disable-next-line no-control-regex
+// eslint-disable-next-line no-control-regex -- control characters are what is looked for
 const CONTROLS_REGEXP = /[\u0000-\u001f\u007f]/g
-// eslint-disable-next-line no-control-regex
+// eslint-disable-next-line no-control-regex -- control characters are what is looked for
 const NON_ASCII_OR_CONTROL_REGEXP = /[^\u0020-\u007e]/g
 
 /**

@@ -16,6 +16,7 @@ const DIRECTORY_MODE = 0o700
 const FILE_MODE = 0o600
 const SUBDIRECTORIES = ['tmp', 'cur', 'new'] as const
 
+/** Largest message in bytes, 0 for any; and the DSN status of what is wrong with the Maildir. */
 export type MaildirOptions = { readonly sizeMax: number; readonly status: string }
 
 /** Part of every file's name. */

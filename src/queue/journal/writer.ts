@@ -30,6 +30,7 @@ const SEGMENT_AGE_MAX_MS = 60_000
 /** Bytes of one sync: more waiting entries go with the next. */
 const BATCH_BYTES_MAX = 4 * 1024 * 1024
 
+/** Appends what is acknowledged and what has left, and syncs it; see the module header. */
 export class JournalWriter {
   readonly #spool: Spool
   #waiting: Waiting[] = []

@@ -54,6 +54,22 @@ async function recoverAfterCut({ spool }: TestSpool): ReturnType<typeof recoverJ
   return recovery
 }
 
+/** Paths of what is synced from now on, files and directories. */
+function watchSyncs(synced: (string | undefined)[]): Disposable {
+  const paths = new Map<number, string>()
+  const note = (fd: number): void => void synced.push(paths.get(fd))
+  return substituteFiles({
+    ...nodeFileSystem,
+    open: (path, flags, mode) => {
+      const fd = nodeFileSystem.open(path, flags, mode)
+      paths.set(fd, path)
+      return fd
+    },
+    fsync: (fd) => (note(fd), nodeFileSystem.fsync(fd)),
+    fdatasync: (fd) => (note(fd), nodeFileSystem.fdatasync(fd)),
+  })
+}
+
 /** The same when only processes have died; on any file system. */
 function onePageCache(): Disposable {
   return substituteFiles({ ...nodeFileSystem, pageCacheId: () => Uint8Array.from({ length: 16 }, () => 7) })
@@ -248,20 +264,8 @@ test('recordRemoved() keeps a message that was removed by hand from coming back'
 
 test('recordRemoved() makes durable that a segment was deleted just before: it could bring the message back', async () => {
   using spool = journalSpool()
-  const paths = new Map<number, string>()
   const synced: (string | undefined)[] = []
-  using watch = substituteFiles({
-    ...nodeFileSystem,
-    open: (path, flags, mode) => {
-      const fd = nodeFileSystem.open(path, flags, mode)
-      paths.set(fd, path)
-      return fd
-    },
-    fsync: (fd) => {
-      synced.push(paths.get(fd))
-      return nodeFileSystem.fsync(fd)
-    },
-  })
+  using watch = watchSyncs(synced)
   await recordRemoved(spool.spool, [])
   void watch
   assert.ok(synced.includes(`${spool.path}/journal`), synced.join(' '))
@@ -272,20 +276,8 @@ test('adoptOrphans() syncs a segment before what it says counts: its writer was 
   await commit(spool, ['some text'])
   abandon(spool)
   const [orphan] = segmentPaths(spool.spool)
-  const paths = new Map<number, string>()
   const synced: (string | undefined)[] = []
-  using watch = substituteFiles({
-    ...nodeFileSystem,
-    open: (path, flags, mode) => {
-      const fd = nodeFileSystem.open(path, flags, mode)
-      paths.set(fd, path)
-      return fd
-    },
-    fdatasync: (fd) => {
-      synced.push(paths.get(fd))
-      return nodeFileSystem.fdatasync(fd)
-    },
-  })
+  using watch = watchSyncs(synced)
   await adoptOrphans(spool.spool)
   void watch
   assert.ok(orphan !== undefined && synced.includes(orphan), synced.join(' '))
